@@ -1,6 +1,7 @@
 //! One peer-to-peer node as a pure state machine.
 
-pub mod base64url;
+#![warn(missing_docs)]
+
+pub mod commons;
 pub mod http;
-pub mod json;
-pub mod rooms;
+pub mod ids;
