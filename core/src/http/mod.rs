@@ -1,10 +1,194 @@
-//! The rules of HTTP that hold for every route: negotiation, queries, pages, throttles.
+//! HTTP as pure functions: bytes to requests, answers to bytes, and the client's half of both.
+//!
+//! A driver reads a request's head, calls [`receive`], reads as much of the body as it is told, and
+//! calls [`Route::decode`]; the node answers; [`dress`] makes the answer's headers. No socket, no
+//! clock: the same text in gives the same text out.
 
 pub mod headers;
 pub mod negotiate;
 pub mod page;
 pub mod path;
 pub mod query;
-pub mod show;
 pub mod throttle;
-pub mod too_large;
+
+use bytes::Bytes;
+use core::net::SocketAddr;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use crate::commons::network::ChainwebVersion;
+use crate::config::Config;
+use crate::input::Listener;
+use crate::limits::BODY_BYTES_MAX;
+pub use crate::rooms::Route;
+use crate::time::WallTime;
+
+/// `application/json` as Chainweb spells it.
+pub const JSON: &str = "application/json;charset=utf-8";
+/// Text as Chainweb's handlers spell it.
+pub const TEXT: &str = "text/plain;charset=utf-8";
+
+/// What of a node's settings the codec needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// The network in the paths.
+    pub network: ChainwebVersion,
+    /// How many chains have paths.
+    pub chains: u8,
+}
+
+impl Site {
+    /// The site of a node with these settings.
+    #[must_use]
+    pub const fn new(config: &Config) -> Self {
+        Self { network: config.network, chains: config.chains }
+    }
+}
+
+/// A request before its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// Which listener took it.
+    pub listener: Listener,
+    /// The method.
+    pub method: &'a Method,
+    /// The path, as sent.
+    pub path: &'a str,
+    /// What follows the `?`, as sent.
+    pub query: Option<&'a str>,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+}
+
+/// What to do with a request, now that its head is known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reception {
+    /// Answer; the body is of no interest.
+    Answer(Reply),
+    /// Go on with the route, after reading the body if it wants one.
+    Proceed(Routed<Route>),
+}
+
+/// A route and whether it reads the body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routed<T> {
+    /// Where the path leads.
+    pub route: T,
+    /// Bytes of the body that may be read; `None` if the body is never looked at.
+    pub body_max: Option<usize>,
+}
+
+impl<T> Routed<T> {
+    /// A route that never looks at the body.
+    pub const fn bare(route: T) -> Self {
+        Self { route, body_max: None }
+    }
+
+    /// A route that reads a body of at most [`BODY_BYTES_MAX`].
+    pub const fn with_body(route: T) -> Self {
+        Self { route, body_max: Some(BODY_BYTES_MAX) }
+    }
+
+    pub(crate) fn map<U>(self, wrap: impl FnOnce(T) -> U) -> Routed<U> {
+        Routed { route: wrap(self.route), body_max: self.body_max }
+    }
+}
+
+/// An answer as HTTP, without the headers that depend on who asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The `Content-Type`, if the answer has one.
+    pub content_type: Option<&'static str>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// An answer without body and without `Content-Type`.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self::new(status, None, Bytes::new())
+    }
+
+    /// A JSON answer.
+    #[must_use]
+    pub fn json(status: u16, body: impl Into<Bytes>) -> Self {
+        Self::new(status, Some(JSON), body.into())
+    }
+
+    /// A text that a handler answers.
+    #[must_use]
+    pub fn text(status: u16, body: impl Into<Bytes>) -> Self {
+        Self::new(status, Some(TEXT), body.into())
+    }
+
+    /// A text without `Content-Type`, as Chainweb's routing answers.
+    #[must_use]
+    pub fn plain(status: u16, body: impl Into<Bytes>) -> Self {
+        Self::new(status, None, body.into())
+    }
+
+    /// An answer of these parts; a status outside HTTP's range becomes 500.
+    #[must_use]
+    pub fn new(status: u16, content_type: Option<&'static str>, body: Bytes) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, content_type, body }
+    }
+
+    /// 413, for a body longer than its route reads. `declared` is the `Content-Length`, if any.
+    #[must_use]
+    pub fn too_large(declared: Option<u64>) -> Self {
+        Self::new(413, Some("text/plain"), headers::too_large(declared).into())
+    }
+
+    /// 429, for a caller that asks too often.
+    #[must_use]
+    pub fn throttled() -> Self {
+        let body = Bytes::from_static(br#"{"message":"Too many requests."}"#);
+        Self::new(429, Some("application/json"), body)
+    }
+}
+
+/// A request as HTTP, without a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The method.
+    pub method: Method,
+    /// The path, and the query if there is one.
+    pub target: String,
+    /// Whether a JSON body goes along, which may be empty.
+    pub json: bool,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Finds out what a request's head asks for.
+///
+/// The order of checks is Chainweb's: path, method, `Accept`, `Content-Type`, query.
+#[must_use]
+pub fn receive(site: &Site, head: &Head<'_>) -> Reception {
+    match Route::find(site, head) {
+        Some(Ok(routed)) => Reception::Proceed(routed),
+        Some(Err(reply)) => Reception::Answer(reply),
+        None => Reception::Answer(Reply::empty(404)),
+    }
+}
+
+/// Makes the whole answer of `reply`: the headers that every answer carries, and no body for HEAD.
+#[must_use]
+pub fn dress(reply: Reply, method: &Method, peer: SocketAddr, wall: WallTime) -> http::Response<Bytes> {
+    let mut response = http::Response::new(reply.body);
+    *response.status_mut() = reply.status;
+    let fields = response.headers_mut();
+    if let Some(content_type) = reply.content_type {
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    headers::insert_common(fields, peer, wall);
+    if method == Method::HEAD {
+        let length = response.body().len();
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        *response.body_mut() = Bytes::new();
+    }
+    response
+}

@@ -1,0 +1,93 @@
+//! Every bound, in one place, with the relations between them checked while compiling.
+//!
+//! Tables that a simulation wants small are fields of [`Limits`]; what a protocol fixes is a
+//! constant.
+
+use crate::time::Duration;
+
+/// Bytes of a request or response body on Chainweb routes. Source: Chainweb `p2pRequestSizeLimit`.
+pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of a request's header block. Source: the warp server under Chainweb.
+pub const HEADER_BYTES_MAX: usize = 50 * 1024;
+/// Chains of the networks served. Source: Chainweb's 20-chain graph.
+pub const CHAINS_MAX: u8 = 20;
+/// Signatures of one command. Source: Chainweb's insert pipeline, step 9.
+pub const SIGNATURES_MAX: usize = 100;
+/// Items of a peer page when the reader names no limit.
+pub const PAGE_DEFAULT: usize = 64;
+/// Items of a peer page at most.
+pub const PAGE_MAX: usize = 512;
+/// How old a recent-modification entry may be, in insertions, before its cursor is void.
+pub const RECENT_LOG_MAX: usize = 2048;
+/// Peers taken from one page of a peer we sync with.
+pub const SYNC_PEERS_MAX: usize = 32;
+/// Probes of one sync that run at the same time.
+pub const SYNC_PROBES_MAX: usize = 16;
+/// Transactions pushed in one request.
+pub const PUSH_CHUNK_MAX: usize = 1024;
+/// Hints are written at the latest after this long.
+pub const HINT_DELAY: Duration = Duration::from_secs(1);
+/// A peer is forgotten after more failures than this, if it has not been reached for
+/// [`PEER_SILENCE_MAX`].
+pub const PEER_FAILURES_MAX: u32 = 5;
+/// See [`PEER_FAILURES_MAX`].
+pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(12 * 3600);
+/// Redirects that a probe follows.
+pub const REDIRECTS_MAX: usize = 10;
+/// Longest value of `creationTime + ttl` that expiry looks at, in seconds after creation.
+pub const TTL_SECONDS_MAX: u64 = 172_800;
+
+/// The bounds of one node's tables and queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bans in force.
+    pub bans_max: usize,
+    /// Calls under way, in all.
+    pub calls_max: usize,
+    /// Calls under way to one peer.
+    pub calls_per_peer_max: usize,
+    /// Commits that are issued and not yet durable; beyond it requests are refused.
+    pub commits_max: u64,
+    /// Bytes of pending commands of one chain.
+    pub pool_bytes_max: usize,
+    /// Pending commands of one chain. Source: Chainweb, 10,000.
+    pub pool_max: usize,
+    /// Peers in the one table.
+    pub peers_max: usize,
+    /// Probes under way, in all.
+    pub probes_max: usize,
+    /// Probes under way that one source address caused.
+    pub probes_per_source_max: usize,
+    /// Transactions that wait to be pushed to one peer.
+    pub push_queue_max: usize,
+    /// Requests that are taken and not yet answered.
+    pub requests_max: usize,
+    /// Missing hashes asked for in one lookup.
+    pub lookup_slice_max: usize,
+    /// Signature checks under way for one source.
+    pub verifies_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bans_max: 16_384,
+            calls_max: 2_048,
+            calls_per_peer_max: 64,
+            commits_max: 4_096,
+            pool_bytes_max: 64 * 1024 * 1024,
+            pool_max: 10_000,
+            peers_max: 16_384,
+            probes_max: 256,
+            probes_per_source_max: 16,
+            push_queue_max: 4_096,
+            requests_max: 16_384,
+            lookup_slice_max: 512,
+            verifies_max: 4_096,
+        }
+    }
+}
+
+const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
+const _: () = assert!(SYNC_PROBES_MAX <= SYNC_PEERS_MAX && SYNC_PEERS_MAX <= PAGE_DEFAULT);
+const _: () = assert!(CHAINS_MAX < 31, "networks are a 32-bit set");

@@ -1,0 +1,97 @@
+//! What the ban endpoints are asked and answer.
+
+use crate::calls::Charge;
+use crate::commons::address::HostAddr;
+use crate::event::events;
+use crate::rows::{Record, RowError};
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Whom it is about. The port matters on loopback only.
+    pub addr: HostAddr,
+    /// What to do.
+    pub command: Command,
+}
+
+/// What an operator can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Have nothing to do with the peer, for the ban window.
+    Ban,
+    /// Forgive it.
+    Unban,
+}
+
+impl Request {
+    /// What is asked, as a word.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self.command {
+            Command::Ban => "ban",
+            Command::Unban => "unban",
+        }
+    }
+
+    /// Stock Chainweb nodes do not have this endpoint.
+    #[must_use]
+    pub const fn charge(&self) -> Option<Charge> {
+        None
+    }
+}
+
+/// What can be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// The list holds no more.
+    BansFull,
+    /// It is so.
+    Done,
+    /// The peer is not banned.
+    NotBanned,
+    /// Nobody of that address is known.
+    UnknownToBan(HostAddr),
+    /// Nobody of that address is known or banned.
+    UnknownToUnban(HostAddr),
+}
+
+/// The room calls nobody.
+#[derive(Clone, Debug)]
+pub enum Then {}
+
+/// The room never wakes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {}
+
+/// The room has no rows: bans are the commons'.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Row {}
+
+impl Row {
+    /// The room owns no table; an empty range.
+    #[expect(clippy::reversed_empty_ranges, reason = "no tag is ours")]
+    pub const TABLES: core::ops::RangeInclusive<u8> = 1..=0;
+}
+
+impl Record for Row {
+    fn key(&self) -> Vec<u8> {
+        match *self {}
+    }
+
+    fn value(&self) -> Option<Vec<u8>> {
+        match *self {}
+    }
+
+    fn lazy(&self) -> bool {
+        match *self {}
+    }
+
+    fn decode(key: &[u8], _: &[u8]) -> Result<Self, RowError> {
+        Err(RowError::UnknownTable { table: key.first().copied().unwrap_or(0) })
+    }
+}
+
+events! {
+    /// The room's doings are the node's events.
+    pub enum Event {}
+}

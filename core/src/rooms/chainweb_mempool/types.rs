@@ -1,0 +1,207 @@
+//! What the mempool endpoints are asked and answer, and what the room remembers.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{Command, InsertError, RequestKey, TxHash};
+use crate::calls::Charge;
+use crate::commons::sessions::SessionId;
+use crate::event::events;
+use crate::input::RequestId;
+use crate::rows::{Record, RowError, VALUE_VERSION, payload};
+
+/// A chain's number, below the network's number of chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChainId(pub u8);
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// Of which chain.
+    pub chain: ChainId,
+    /// What.
+    pub body: Query,
+}
+
+/// What can be asked of one chain's mempool.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Query {
+    /// `POST getPending`: what is pending, or what is new since a mark.
+    GetPending(Option<Mark>),
+    /// `PUT insert`: commands to be validated and kept.
+    Insert(Vec<Arc<Command>>),
+    /// `POST lookup`: the commands of these hashes.
+    Lookup(Vec<RequestKey>),
+    /// `POST member`: whether these hashes are pending.
+    Member(Vec<RequestKey>),
+}
+
+/// A point in a pool's history: valid while the server runs, and for 2,048 insertions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Drawn by the server when it starts; any signed 64-bit number.
+    pub nonce: i64,
+    /// How many insertions there were.
+    pub since: i64,
+}
+
+impl Request {
+    /// What is asked, as a word.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self.body {
+            Query::GetPending(_) => "get_pending",
+            Query::Insert(_) => "insert",
+            Query::Lookup(_) => "lookup",
+            Query::Member(_) => "member",
+        }
+    }
+
+    /// What a stock node counts the request as.
+    #[must_use]
+    pub const fn charge(&self) -> Option<Charge> {
+        Some(Charge { mempool: true, put_peer: false })
+    }
+}
+
+/// What can be answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Response {
+    /// For [`Query::Lookup`]: in the order asked.
+    Found(Vec<Option<Arc<Command>>>),
+    /// For [`Query::Insert`], whatever became of the commands.
+    Inserted,
+    /// For [`Query::Member`]: in the order asked.
+    Members(Vec<bool>),
+    /// For [`Query::GetPending`].
+    Pending {
+        /// Hashes, each once.
+        hashes: Vec<TxHash>,
+        /// The mark to ask with next time.
+        mark: Mark,
+    },
+}
+
+/// What to do once a call is answered or a check is done.
+#[derive(Clone, Debug)]
+pub enum Then {
+    /// The hashes that a session's peer has pending.
+    Hashes {
+        /// The session.
+        session: SessionId,
+    },
+    /// Commands that were missing here.
+    Fetched {
+        /// The session.
+        session: SessionId,
+    },
+    /// Commands were given to a session's peer.
+    Pushed {
+        /// The session.
+        session: SessionId,
+        /// What was given.
+        hashes: Arc<[TxHash]>,
+    },
+    /// A command's signatures were checked.
+    Checked {
+        /// The batch it is part of.
+        batch: u64,
+        /// Its place in the batch.
+        place: usize,
+    },
+}
+
+/// Why to wake up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// A session polls its peer again.
+    Poll(SessionId),
+    /// Expired commands leave the pools.
+    Prune,
+    /// Accepted commands are given to a session's peer.
+    Push(SessionId),
+}
+
+/// A pending command; a hint, because a mempool may lose it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Row {
+    /// Pending on a chain, as its canonical text.
+    Pending(ChainId, TxHash, Option<Arc<Command>>),
+}
+
+const PENDING: u8 = 0x20;
+
+impl Row {
+    /// The table tags that the room owns.
+    pub const TABLES: core::ops::RangeInclusive<u8> = 0x20..=0x2f;
+}
+
+impl Record for Row {
+    fn key(&self) -> Vec<u8> {
+        let Self::Pending(chain, hash, _) = self;
+        let mut key = vec![PENDING, chain.0];
+        key.extend_from_slice(&hash.0);
+        key
+    }
+
+    fn value(&self) -> Option<Vec<u8>> {
+        let Self::Pending(_, _, command) = self;
+        command.as_ref().map(|command| {
+            let mut value = vec![VALUE_VERSION];
+            value.extend_from_slice(command.canonical().as_bytes());
+            value
+        })
+    }
+
+    fn lazy(&self) -> bool {
+        true
+    }
+
+    fn decode(key: &[u8], value: &[u8]) -> Result<Self, RowError> {
+        let (table, chain, hash) = match key {
+            [table, chain, hash @ ..] => (*table, *chain, hash),
+            _ => return Err(RowError::DamagedKey { table: key.first().copied().unwrap_or(0) }),
+        };
+        if table != PENDING {
+            return Err(RowError::UnknownTable { table });
+        }
+        let hash = hash.try_into().map_err(|_| RowError::DamagedKey { table })?;
+        let damaged = |reason: String| RowError::DamagedValue { table, reason };
+        let text = core::str::from_utf8(payload(table, value)?)
+            .map_err(|error| damaged(error.to_string()))?;
+        let command = Command::decode(text).map_err(|error| damaged(error.to_string()))?;
+        Ok(Self::Pending(ChainId(chain), TxHash(hash), Some(Arc::new(command))))
+    }
+}
+
+events! {
+    /// What the room does that is worth counting.
+    pub enum Event {
+        /// A command was taken into a pool.
+        TxAccepted { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_accepted",
+        /// Expired commands have left a pool.
+        TxExpired { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_expired",
+        /// A pool is full; a valid command was dropped.
+        TxDropped { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_dropped_pool_full",
+        /// A command was given to a peer.
+        TxPushed { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_pushed",
+        /// A pending command was inserted again.
+        TxRepeated { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_repeated",
+        /// A command is not valid.
+        TxRejected { /** Its chain. */ chain: ChainId, /** Its declared hash. */ hash: RequestKey, /** Why. */ error: InsertError } = "tx_rejected",
+        /// Commands of a peer were fetched.
+        TxFetched { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_fetched",
+        /// A peer was asked what it has pending.
+        Polled { /** The chain. */ chain: ChainId } = "mempool_polled",
+    }
+}
+
+/// Who waits for a batch of checks.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// A request to insert.
+    Request(RequestId),
+    /// A session that fetched.
+    Session(SessionId),
+}

@@ -1,0 +1,92 @@
+//! Expensive checks as effects: the job, its verdict, and the joining of identical jobs.
+//!
+//! A verdict is a function of the job's bytes alone, so it may run anywhere, batched or remembered,
+//! without harming determinism. [`check`] is the one checker; every driver calls it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::input::VerifyId;
+use crate::rooms::chainweb_mempool::command::Command;
+use crate::rooms::chainweb_mempool::signature::{self, SignatureFault};
+use crate::rooms::{Scope, Then};
+use crate::slots::Slots;
+
+/// Something to check that takes more than 20 µs.
+#[derive(Clone, Debug)]
+pub enum VerifyJob {
+    /// Every signature of a Pact command.
+    Command(Arc<Command>),
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// For [`VerifyJob::Command`].
+    Command(Result<(), SignatureFault>),
+}
+
+impl VerifyJob {
+    /// A digest of everything the check reads. Equal digests have equal verdicts.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        match self {
+            Self::Command(command) => command.digest(),
+        }
+    }
+
+    /// How many elementary signature checks the job holds; what its virtual cost grows with.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Command(command) => command.signers().len(),
+        }
+    }
+}
+
+/// Checks jobs together, which costs about half as much as one by one. The verdicts come in the
+/// order of the jobs and are the same in whatever company a job is checked.
+#[must_use]
+pub fn check(jobs: &[VerifyJob]) -> Vec<Verdict> {
+    let commands: Vec<&Command> =
+        jobs.iter().map(|VerifyJob::Command(command)| command.as_ref()).collect();
+    signature::verify_batch(&commands).into_iter().map(Verdict::Command).collect()
+}
+
+/// Jobs under way and who waits for them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Jobs {
+    slots: Slots<Waiting>,
+    by_digest: BTreeMap<[u8; 32], VerifyId>,
+}
+
+#[derive(Clone, Debug)]
+struct Waiting {
+    digest: [u8; 32],
+    thens: Vec<(Scope, Then)>,
+}
+
+impl Jobs {
+    /// Joins a job that is under way, or opens one: then the driver must be asked.
+    pub(crate) fn open(&mut self, job: &VerifyJob, scope: Scope, then: Then) -> Option<VerifyId> {
+        let digest = job.digest();
+        if let Some(waiting) = self.by_digest.get(&digest).and_then(|id| self.slots.get_mut(id.0)) {
+            waiting.thens.push((scope, then));
+            return None;
+        }
+        let id = VerifyId(self.slots.insert(Waiting { digest, thens: vec![(scope, then)] }));
+        self.by_digest.insert(digest, id);
+        Some(id)
+    }
+
+    /// Ends a job and tells who waited.
+    pub(crate) fn close(&mut self, id: VerifyId) -> Vec<(Scope, Then)> {
+        let Some(waiting) = self.slots.remove(id.0) else { return Vec::new() };
+        self.by_digest.remove(&waiting.digest);
+        waiting.thens
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
