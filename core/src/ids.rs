@@ -107,7 +107,9 @@ impl FromStr for PublicKey {
             return Err(IdError::Malformed);
         }
         if digits.len() != Self::TEXT_LEN {
-            return Err(IdError::WrongLength { got: digits.len() / 2 });
+            return Err(IdError::WrongLength {
+                got: digits.len() / 2,
+            });
         }
         let mut key = [0; 32];
         for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
@@ -143,7 +145,9 @@ mod text {
         bytes: &[u8; 32],
         buf: &'a mut [u8; Fingerprint::TEXT_LEN],
     ) -> &'a str {
-        let len = ENGINE.encode_slice(bytes, buf).expect("43 characters hold 32 bytes");
+        let len = ENGINE
+            .encode_slice(bytes, buf)
+            .expect("43 characters hold 32 bytes");
         std::str::from_utf8(&buf[..len]).expect("base64url is ASCII")
     }
 
@@ -167,8 +171,11 @@ mod tests {
         let file: serde_json::Value = serde_json::from_str(file).expect("vectors are JSON");
         for case in file["cases"].as_array().expect("cases") {
             let pem = case["certificate_pem"].as_str().expect("pem");
-            let leaf: String =
-                pem.lines().skip(1).take_while(|line| !line.starts_with('-')).collect();
+            let leaf: String = pem
+                .lines()
+                .skip(1)
+                .take_while(|line| !line.starts_with('-'))
+                .collect();
             let der = STANDARD.decode(leaf).expect("base64");
             let expected = case["peer_id"].as_str().expect("peer id");
             let id = Fingerprint::of_certificate(&der);
@@ -189,8 +196,14 @@ mod tests {
         assert_eq!(check(&"A".repeat(42)), Err(IdError::Malformed));
         assert!(check(&"A".repeat(43)).is_ok());
         assert!(check(&format!("{}=", "A".repeat(43))).is_ok());
-        assert_eq!(check(&format!("{}B", "A".repeat(42))), Err(IdError::Malformed));
-        assert_eq!(check(&format!("{}+{}", "A".repeat(20), "A".repeat(22))), Err(IdError::Malformed));
+        assert_eq!(
+            check(&format!("{}B", "A".repeat(42))),
+            Err(IdError::Malformed)
+        );
+        assert_eq!(
+            check(&format!("{}+{}", "A".repeat(20), "A".repeat(22))),
+            Err(IdError::Malformed)
+        );
         assert_eq!(check(&"é".repeat(21)), Err(IdError::Malformed));
     }
 
@@ -200,7 +213,10 @@ mod tests {
         let key: PublicKey = upper.parse().expect("64 digits");
         assert_eq!(key, PublicKey([0xab; 32]));
         assert_eq!(key.to_string(), "ab".repeat(32));
-        assert_eq!("ab".parse::<PublicKey>(), Err(IdError::WrongLength { got: 1 }));
+        assert_eq!(
+            "ab".parse::<PublicKey>(),
+            Err(IdError::WrongLength { got: 1 })
+        );
         assert_eq!("abc".parse::<PublicKey>(), Err(IdError::Malformed));
         assert_eq!("g".repeat(64).parse::<PublicKey>(), Err(IdError::Malformed));
         assert_eq!(format!("{key:?}"), format!("PublicKey({key})"));

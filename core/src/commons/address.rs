@@ -72,7 +72,10 @@ impl Hostname {
     /// Reads a host as it stands in the JSON field `hostname`.
     pub fn new(text: &str) -> Result<Self, AddressError> {
         let kind = parse_host(text)?;
-        Ok(Self { text: text.into(), kind })
+        Ok(Self {
+            text: text.into(),
+            kind,
+        })
     }
 
     /// The spelling. Letters, digits and `-.:` only, so it needs no escaping in JSON.
@@ -96,7 +99,8 @@ impl Hostname {
 
     /// Whether this is a loopback address or the name `localhost`.
     pub fn is_loopback(&self) -> bool {
-        self.ip().map_or_else(|| self.is_localhost(), |ip| ip.is_loopback())
+        self.ip()
+            .map_or_else(|| self.is_localhost(), |ip| ip.is_loopback())
     }
 
     /// Whether a stock Chainweb node reads this host. Others must not appear in pages or `PUT`s to such nodes.
@@ -113,8 +117,15 @@ impl Hostname {
         if text.len() > HOSTNAME_BYTES_MAX {
             return Err(AddressError::HostTooLong);
         }
-        let ip = text.parse().ok().or_else(|| parse_ipv6(text)).ok_or(AddressError::HostMalformed)?;
-        Ok(Self { text: text.into(), kind: HostKind::Ipv6(ip) })
+        let ip = text
+            .parse()
+            .ok()
+            .or_else(|| parse_ipv6(text))
+            .ok_or(AddressError::HostMalformed)?;
+        Ok(Self {
+            text: text.into(),
+            kind: HostKind::Ipv6(ip),
+        })
     }
 }
 
@@ -135,7 +146,10 @@ impl PartialOrd for Hostname {
 impl Ord for Hostname {
     fn cmp(&self, other: &Self) -> Ordering {
         let lower = |byte: u8| byte.to_ascii_lowercase();
-        self.text.bytes().map(lower).cmp(other.text.bytes().map(lower))
+        self.text
+            .bytes()
+            .map(lower)
+            .cmp(other.text.bytes().map(lower))
     }
 }
 
@@ -180,7 +194,10 @@ impl From<IpAddr> for Hostname {
             IpAddr::V4(ip) => HostKind::Ipv4(ip),
             IpAddr::V6(ip) => HostKind::Ipv6(ip),
         };
-        Self { text: ip.to_string().into(), kind }
+        Self {
+            text: ip.to_string().into(),
+            kind,
+        }
     }
 }
 
@@ -254,7 +271,10 @@ impl HostAddr {
 impl From<SocketAddr> for HostAddr {
     /// An IPv4 address mapped into IPv6 becomes IPv4; flow label and zone are dropped.
     fn from(addr: SocketAddr) -> Self {
-        Self { host: addr.ip().into(), port: addr.port() }
+        Self {
+            host: addr.ip().into(),
+            port: addr.port(),
+        }
     }
 }
 
@@ -272,7 +292,10 @@ impl FromStr for HostAddr {
 
     fn from_str(s: &str) -> Result<Self, AddressError> {
         let (host, port) = s.rsplit_once(':').ok_or(AddressError::PortMissing)?;
-        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let host = match host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             Some(inner) => Hostname::from_brackets(inner)?,
             None if host.contains(':') => return Err(AddressError::HostMalformed),
             None => Hostname::new(host)?,
@@ -380,7 +403,9 @@ fn is_label(label: &str) -> bool {
     let bytes = label.as_bytes();
     bytes.first().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
 }
 
 fn parse_ipv4(text: &str) -> Result<Ipv4Addr, AddressError> {
@@ -411,8 +436,16 @@ fn parse_ipv6(text: &str) -> Option<Ipv6Addr> {
         }
         Some((head, tail)) => {
             let mut after = [0; 8];
-            let before_len = if head.is_empty() { 0 } else { parse_groups(head, &mut groups)? };
-            let after_len = if tail.is_empty() { 0 } else { parse_groups(tail, &mut after)? };
+            let before_len = if head.is_empty() {
+                0
+            } else {
+                parse_groups(head, &mut groups)?
+            };
+            let after_len = if tail.is_empty() {
+                0
+            } else {
+                parse_groups(tail, &mut after)?
+            };
             if before_len + after_len > 7 {
                 return None;
             }
@@ -434,7 +467,9 @@ fn parse_groups(text: &str, groups: &mut [u16; 8]) -> Option<usize> {
         for c in part.chars() {
             value = (value << 4 | c.to_digit(16)?).min(0xffff);
         }
-        *group = u16::try_from(value).ok().filter(|value| *value < u16::MAX)?;
+        *group = u16::try_from(value)
+            .ok()
+            .filter(|value| *value < u16::MAX)?;
         len += 1;
     }
     Some(len)

@@ -22,8 +22,12 @@ pub enum ChainwebVersion {
 
 impl ChainwebVersion {
     /// All versions, in alphabetical order.
-    pub const ALL: [Self; 4] =
-        [Self::Development, Self::Mainnet01, Self::RecapDevelopment, Self::Testnet04];
+    pub const ALL: [Self; 4] = [
+        Self::Development,
+        Self::Mainnet01,
+        Self::RecapDevelopment,
+        Self::Testnet04,
+    ];
 
     /// The name, which is also the path segment.
     pub const fn name(self) -> &'static str {
@@ -74,7 +78,10 @@ impl FromStr for ChainwebVersion {
     type Err = UnknownVersion;
 
     fn from_str(s: &str) -> Result<Self, UnknownVersion> {
-        Self::ALL.into_iter().find(|version| version.name() == s).ok_or(UnknownVersion)
+        Self::ALL
+            .into_iter()
+            .find(|version| version.name() == s)
+            .ok_or(UnknownVersion)
     }
 }
 
@@ -244,7 +251,9 @@ impl FromStr for NodeVersion {
                 if !byte.is_ascii_digit() {
                     return Err(UnreadableVersion);
                 }
-                value = value.saturating_mul(10).saturating_add(u64::from(byte - b'0'));
+                value = value
+                    .saturating_mul(10)
+                    .saturating_add(u64::from(byte - b'0'));
             }
             parts.push(value);
         }
@@ -265,7 +274,9 @@ mod tests {
 
     #[test]
     fn versions_match_the_vectors() {
-        for case in cases(include_str!("../../../tests/vectors/chainweb/versions.json")) {
+        for case in cases(include_str!(
+            "../../../tests/vectors/chainweb/versions.json"
+        )) {
             let id = &case["id"];
             let name = case["version"].as_str().expect("name");
             let version: ChainwebVersion = name.parse().expect("known");
@@ -281,7 +292,9 @@ mod tests {
 
     #[test]
     fn network_ids_match_the_vectors() {
-        for case in cases(include_str!("../../../tests/vectors/chainweb/network_ids.json")) {
+        for case in cases(include_str!(
+            "../../../tests/vectors/chainweb/network_ids.json"
+        )) {
             let text = case["text"].as_str().expect("text");
             let parsed = text.parse::<NetworkId>();
             assert_eq!(parsed.is_ok(), case["parses"] == true, "{}", case["id"]);
@@ -289,7 +302,12 @@ mod tests {
                 NetworkId::Cut => "cut".to_owned(),
                 NetworkId::Mempool(chain) => format!("mempool {chain}"),
             });
-            assert_eq!(serde_json::json!(meaning), case["meaning"], "{}", case["id"]);
+            assert_eq!(
+                serde_json::json!(meaning),
+                case["meaning"],
+                "{}",
+                case["id"]
+            );
         }
     }
 
@@ -302,7 +320,14 @@ mod tests {
         }
         assert_eq!(NetworkId::all().count(), NetworkId::COUNT);
         assert_eq!(NetworkId::from_index(NetworkId::COUNT), None);
-        for bad in ["", "Cut", "chain/20/mempool", "chain/00/mempool", "chain/-1/mempool", "chain/0"] {
+        for bad in [
+            "",
+            "Cut",
+            "chain/20/mempool",
+            "chain/00/mempool",
+            "chain/-1/mempool",
+            "chain/0",
+        ] {
             assert_eq!(bad.parse::<NetworkId>(), Err(UnknownNetwork), "{bad}");
         }
         assert_eq!("chain/mempool".parse::<NetworkId>(), Err(UnknownNetwork));
@@ -310,7 +335,9 @@ mod tests {
 
     #[test]
     fn node_versions_match_the_vectors() {
-        for case in cases(include_str!("../../../tests/vectors/chainweb/node_versions.json")) {
+        for case in cases(include_str!(
+            "../../../tests/vectors/chainweb/node_versions.json"
+        )) {
             let header = case["header"].as_str().expect("header");
             let version = header.parse::<NodeVersion>();
             let outcome = match &version {
@@ -338,6 +365,9 @@ mod tests {
         for bad in ["", ".", "1.", ".1", "1.-2", "+1", " 1", "1.2 ", "٣"] {
             assert_eq!(bad.parse::<NodeVersion>(), Err(UnreadableVersion), "{bad}");
         }
-        assert_eq!(["1"; 33].join(".").parse::<NodeVersion>(), Err(UnreadableVersion));
+        assert_eq!(
+            ["1"; 33].join(".").parse::<NodeVersion>(),
+            Err(UnreadableVersion)
+        );
     }
 }

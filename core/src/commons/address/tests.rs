@@ -7,8 +7,14 @@ use super::*;
 
 /// Vector cases in which we differ from the original on purpose.
 const OVERRIDES: &[(&str, &str)] = &[
-    ("addr-8", "bracketed IPv6 is read: the original cannot read what it prints"),
-    ("host-20", "an octet with a leading zero is refused: the original takes it and then fails with 500"),
+    (
+        "addr-8",
+        "bracketed IPv6 is read: the original cannot read what it prints",
+    ),
+    (
+        "host-20",
+        "an octet with a leading zero is refused: the original takes it and then fails with 500",
+    ),
 ];
 
 fn cases(file: &str) -> Vec<Value> {
@@ -30,17 +36,25 @@ fn kind_name(host: &Hostname) -> &'static str {
 
 #[test]
 fn host_names_match_the_vectors() {
-    for case in cases(include_str!("../../../../tests/vectors/chainweb/hostnames.json")) {
+    for case in cases(include_str!(
+        "../../../../tests/vectors/chainweb/hostnames.json"
+    )) {
         let host = Hostname::new(case["hostname"].as_str().expect("text"));
         let kind = host.ok().map(|host| kind_name(&host));
-        let expected = if is_override(&case) { None } else { case["kind"].as_str() };
+        let expected = if is_override(&case) {
+            None
+        } else {
+            case["kind"].as_str()
+        };
         assert_eq!(kind, expected, "{}", case["id"]);
     }
 }
 
 #[test]
 fn host_addresses_match_the_vectors() {
-    for case in cases(include_str!("../../../../tests/vectors/chainweb/host_addresses.json")) {
+    for case in cases(include_str!(
+        "../../../../tests/vectors/chainweb/host_addresses.json"
+    )) {
         let id = &case["id"];
         let text = case["text"].as_str().expect("text");
         let addr = text.parse::<HostAddr>();
@@ -58,15 +72,36 @@ fn host_addresses_match_the_vectors() {
 
 #[test]
 fn reserved_hosts_match_the_vectors() {
-    for case in cases(include_str!("../../../../tests/vectors/chainweb/reserved_hosts.json")) {
+    for case in cases(include_str!(
+        "../../../../tests/vectors/chainweb/reserved_hosts.json"
+    )) {
         let host = Hostname::new(case["hostname"].as_str().expect("text")).expect("a host");
-        assert_eq!(is_reserved(&host), case["reserved"] == true, "{}", case["id"]);
+        assert_eq!(
+            is_reserved(&host),
+            case["reserved"] == true,
+            "{}",
+            case["id"]
+        );
     }
     let check = |text: &str| is_reserved(&Hostname::new(text).expect("a host"));
-    for reserved in ["LocalHost", "::1", "192.169.0.1", "192.0.2.1", "255.255.255.255", "192.88.99.1"] {
+    for reserved in [
+        "LocalHost",
+        "::1",
+        "192.169.0.1",
+        "192.0.2.1",
+        "255.255.255.255",
+        "192.88.99.1",
+    ] {
         assert!(check(reserved), "{reserved}");
     }
-    for open in ["::2", "198.18.0.1", "192.170.0.1", "223.255.255.255", "172.32.0.1", "100.128.0.1"] {
+    for open in [
+        "::2",
+        "198.18.0.1",
+        "192.170.0.1",
+        "223.255.255.255",
+        "172.32.0.1",
+        "100.128.0.1",
+    ] {
         assert!(!check(open), "{open}");
     }
 }
@@ -81,7 +116,10 @@ fn read_peer(json: &str) -> Option<PeerInfo> {
     };
     let address = json.get("address")?;
     let host = Hostname::new(address.get("hostname")?.as_str()?).ok()?;
-    let port = address.get("port")?.as_f64().filter(|port| port.fract() == 0.0)?;
+    let port = address
+        .get("port")?
+        .as_f64()
+        .filter(|port| port.fract() == 0.0)?;
     if !(0.0..=65535.0).contains(&port) {
         return None;
     }
@@ -90,14 +128,20 @@ fn read_peer(json: &str) -> Option<PeerInfo> {
 
 #[test]
 fn peer_infos_match_the_vectors() {
-    for case in cases(include_str!("../../../../tests/vectors/chainweb/peer_info.json")) {
+    for case in cases(include_str!(
+        "../../../../tests/vectors/chainweb/peer_info.json"
+    )) {
         let id = &case["id"];
         let peer = read_peer(case["json"].as_str().expect("json"));
         assert_eq!(peer.is_some(), case["ok"] == true, "{id}");
         let Some(peer) = peer else { continue };
         let mut json = Vec::new();
         peer.write_json(&mut json);
-        assert_eq!(std::str::from_utf8(&json).expect("text"), case["canonical"], "{id}");
+        assert_eq!(
+            std::str::from_utf8(&json).expect("text"),
+            case["canonical"],
+            "{id}"
+        );
         assert_eq!(peer.to_string(), case["text"], "{id}");
         assert_eq!(peer.to_string().parse(), Ok(peer), "{id}");
     }
@@ -105,7 +149,10 @@ fn peer_infos_match_the_vectors() {
 
 #[test]
 fn comparison_ignores_case_and_keeps_the_spelling() {
-    let (a, b) = (Hostname::new("A.Example").expect("name"), Hostname::new("a.eXAMPLE").expect("name"));
+    let (a, b) = (
+        Hostname::new("A.Example").expect("name"),
+        Hostname::new("a.eXAMPLE").expect("name"),
+    );
     assert_eq!(a, b);
     assert_eq!(a.cmp(&b), Ordering::Equal);
     let hash = |host: &Hostname| FixedState::with_seed(1).hash_one(host);
@@ -122,9 +169,21 @@ fn comparison_ignores_case_and_keeps_the_spelling() {
 fn groups_of_ipv6_follow_the_original() {
     let check = |text: &str| Hostname::new(text).ok().map(|host| host.kind());
     assert_eq!(check("1::ffff"), None);
-    assert_eq!(check("1::0fffe"), Some(HostKind::Ipv6(Ipv6Addr::new(1, 0, 0, 0, 0, 0, 0, 0xfffe))));
+    assert_eq!(
+        check("1::0fffe"),
+        Some(HostKind::Ipv6(Ipv6Addr::new(1, 0, 0, 0, 0, 0, 0, 0xfffe)))
+    );
     assert_eq!(check("1::10000000000000000"), None);
-    for bad in ["1:2:3:4:5:6:7::8", "1:::2", ":1::2", "1::2:", "::g", "::1%1", "::1.2.3.4", "fe80::1"] {
+    for bad in [
+        "1:2:3:4:5:6:7::8",
+        "1:::2",
+        ":1::2",
+        "1::2:",
+        "::g",
+        "::1%1",
+        "::1.2.3.4",
+        "fe80::1",
+    ] {
         assert_eq!(check(bad), None, "{bad}");
     }
     assert!(check("1:2:3:4:5:6:7::").is_some());
@@ -134,7 +193,12 @@ fn groups_of_ipv6_follow_the_original() {
 #[test]
 fn brackets_take_any_ipv6_address() {
     let parse = |text: &str| text.parse::<HostAddr>();
-    for text in ["[fe80::1]:1", "[::ffff]:1", "[::ffff:127.0.0.1]:1", "[00000001::]:0"] {
+    for text in [
+        "[fe80::1]:1",
+        "[::ffff]:1",
+        "[::ffff:127.0.0.1]:1",
+        "[00000001::]:0",
+    ] {
         assert_eq!(parse(text).expect("an address").to_string(), text);
     }
     let mapped = parse("[::ffff:127.0.0.1]:1").expect("an address");
@@ -156,9 +220,15 @@ fn malformed_addresses_say_what_is_wrong() {
     check("", AddressError::PortMissing);
     check(":1", AddressError::HostMalformed);
     check("1.2.03.4:1", AddressError::LeadingZero);
-    check("AAAA@a.b:1", AddressError::IdMalformed(IdError::WrongLength { got: 3 }));
+    check(
+        "AAAA@a.b:1",
+        AddressError::IdMalformed(IdError::WrongLength { got: 3 }),
+    );
     check("bücher.example:1", AddressError::HostMalformed);
-    check(&format!("{}:1", "a".repeat(HOSTNAME_BYTES_MAX + 1)), AddressError::HostTooLong);
+    check(
+        &format!("{}:1", "a".repeat(HOSTNAME_BYTES_MAX + 1)),
+        AddressError::HostTooLong,
+    );
     assert!(Hostname::new(&"a".repeat(HOSTNAME_BYTES_MAX)).is_ok());
 }
 
@@ -169,7 +239,12 @@ fn socket_addresses_become_host_addresses() {
     assert_eq!(from("[::ffff:1.2.3.4]:80").to_string(), "1.2.3.4:80");
     assert_eq!(from("[fe80::1]:80").to_string(), "[fe80::1]:80");
     assert!(from("[::1]:80").is_loopback());
-    assert!("LOCALHOST:1".parse::<HostAddr>().expect("an address").is_loopback());
+    assert!(
+        "LOCALHOST:1"
+            .parse::<HostAddr>()
+            .expect("an address")
+            .is_loopback()
+    );
     assert!(!from("8.8.8.8:80").is_loopback());
 }
 
