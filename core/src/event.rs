@@ -18,7 +18,7 @@ macro_rules! events {
             /// The name under which this event is counted: a metric and a coverage mark.
             #[must_use]
             pub const fn name(&self) -> &'static str {
-                match self {
+                match *self {
                     $(Self::$variant { .. } => $text),*
                 }
             }

@@ -8,6 +8,8 @@ pub mod network;
 pub mod peers;
 pub mod sessions;
 
+use core::net::SocketAddr;
+
 use crate::commons::address::{HostAddr, PeerInfo};
 use crate::commons::bans::{Ban, BanKey, Bans};
 use crate::commons::network::NetworkId;
@@ -52,6 +54,14 @@ impl Commons {
         }
         self.bans.covers(wall, &BanKey::of_address(&peer.address))
             || peer.id.is_some_and(|id| self.bans.covers(wall, &BanKey::Fingerprint(id)))
+    }
+
+    /// Whether a caller at `addr` is under a ban by its address. Nodes on loopback share theirs, so
+    /// there only a certificate tells them apart.
+    #[must_use]
+    pub fn is_banned_caller(&self, wall: WallTime, addr: SocketAddr) -> bool {
+        let ip = addr.ip().to_canonical();
+        !ip.is_loopback() && self.bans.covers(wall, &BanKey::Address(ip.to_string()))
     }
 
     /// Whether whoever holds `cert` is under a ban.

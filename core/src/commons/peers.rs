@@ -110,6 +110,8 @@ pub enum Inserted {
 pub struct Peers {
     slots: Slots<Peer>,
     by_addr: BTreeMap<HostAddr, PeerKey>,
+    /// How many entries go by each certificate.
+    by_id: BTreeMap<Fingerprint, u32>,
     /// By network, in the order of the marks: whoever is shown to others.
     listings: Vec<Vec<(u64, PeerKey)>>,
     version: u64,
@@ -147,6 +149,12 @@ impl Peers {
         self.slots.get(key.0)
     }
 
+    /// Whether some peer goes by this certificate.
+    #[must_use]
+    pub fn knows_fingerprint(&self, id: &Fingerprint) -> bool {
+        self.by_id.contains_key(id)
+    }
+
     /// All entries, in the order of their addresses.
     pub fn iter(&self) -> impl Iterator<Item = (PeerKey, &Peer)> {
         self.by_addr.values().filter_map(|key| Some((*key, self.slots.get(key.0)?)))
@@ -172,8 +180,10 @@ impl Peers {
         if let Some(key) = self.by_addr.get(&info.address).copied() {
             let peer = self.slots.get_mut(key.0).expect("every address leads to an entry");
             if peer.info.id.is_some() && peer.info.id != info.id {
-                let sessions = peer.sessions;
+                let (sessions, old) = (peer.sessions, peer.info.id);
                 self.unlist(key);
+                self.drop_id(old);
+                self.note_id(info.id);
                 *self.slots.get_mut(key.0).expect("the entry was just there") =
                     Peer { sessions, ..Peer::new(info, networks, at) };
                 self.changed(journal, key);
@@ -195,6 +205,7 @@ impl Peers {
             return Inserted::Full;
         }
         let addr = info.address.clone();
+        self.note_id(info.id);
         let key = PeerKey(self.slots.insert(Peer::new(info, networks, at)));
         self.by_addr.insert(addr, key);
         self.changed(journal, key);
@@ -230,8 +241,10 @@ impl Peers {
         let id = peer.info.id.or(id);
         let public_key = public_key.or(peer.key);
         if (peer.info.id, peer.key) != (id, public_key) {
+            let filled = id.filter(|_| peer.info.id.is_none());
             peer.info.id = id;
             peer.key = public_key;
+            self.note_id(filled);
             self.changed(journal, key);
         }
     }
@@ -254,6 +267,7 @@ impl Peers {
     pub(crate) fn remove(&mut self, journal: &mut Journal, key: PeerKey) {
         self.unlist(key);
         let Some(peer) = self.slots.remove(key.0) else { return };
+        self.drop_id(peer.info.id);
         let addr = peer.info.address;
         self.by_addr.remove(&addr);
         journal.put_lazily(Row::Liveness(addr.clone(), None).into());
@@ -285,6 +299,7 @@ impl Peers {
         let at = Insertion { success: None, sticky: false, mark, peers_max: usize::MAX };
         let mut peer = Peer::new(PeerInfo::new(id, addr.clone()), record.networks, at);
         peer.key = public_key;
+        self.note_id(id);
         let key = PeerKey(self.slots.insert(peer));
         self.by_addr.insert(addr, key);
         self.relist(key);
@@ -318,6 +333,22 @@ impl Peers {
             self.remove(journal, key);
             true
         })
+    }
+
+    fn note_id(&mut self, id: Option<Fingerprint>) {
+        if let Some(id) = id {
+            *self.by_id.entry(id).or_default() += 1;
+        }
+    }
+
+    fn drop_id(&mut self, id: Option<Fingerprint>) {
+        let Some(id) = id else { return };
+        if let Some(count) = self.by_id.get_mut(&id) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_id.remove(&id);
+            }
+        }
     }
 
     fn changed(&mut self, journal: &mut Journal, key: PeerKey) {

@@ -15,6 +15,9 @@ pub const X_SERVER_TIMESTAMP: HeaderName = HeaderName::from_static("x-server-tim
 /// `x-chainweb-node-version`: the version of the node, on requests and answers.
 pub const X_CHAINWEB_NODE_VERSION: HeaderName = HeaderName::from_static("x-chainweb-node-version");
 
+/// The version that the node declares. Source: the last release of chainweb-node.
+pub const DECLARED_VERSION: HeaderValue = HeaderValue::from_static("2.32.0");
+
 /// The value of `server`.
 pub const SERVER: HeaderValue = HeaderValue::from_static("Chainweb P2P API");
 /// The `content-type` of JSON answers and of both kinds of empty success, in exactly this spelling.

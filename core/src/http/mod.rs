@@ -9,7 +9,9 @@ pub mod negotiate;
 pub mod page;
 pub mod path;
 pub mod query;
+pub mod show;
 pub mod throttle;
+pub mod too_large;
 
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -139,7 +141,7 @@ impl Reply {
     /// 413, for a body longer than its route reads. `declared` is the `Content-Length`, if any.
     #[must_use]
     pub fn too_large(declared: Option<u64>) -> Self {
-        Self::new(413, Some("text/plain"), headers::too_large(declared).into())
+        Self::new(413, Some("text/plain"), too_large::too_large(declared).into())
     }
 
     /// 429, for a caller that asks too often.
@@ -184,7 +186,10 @@ pub fn dress(reply: Reply, method: &Method, peer: SocketAddr, wall: WallTime) ->
     if let Some(content_type) = reply.content_type {
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
-    headers::insert_common(fields, peer, wall);
+    fields.insert(header::SERVER, headers::SERVER);
+    fields.insert(headers::X_CHAINWEB_NODE_VERSION, headers::DECLARED_VERSION);
+    fields.insert(headers::X_PEER_ADDR, headers::peer_addr(peer));
+    fields.insert(headers::X_SERVER_TIMESTAMP, headers::server_timestamp(wall.as_secs()));
     if method == Method::HEAD {
         let length = response.body().len();
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::command::{Command, InsertError, RequestKey, TxHash};
 use crate::calls::Charge;
 use crate::commons::sessions::SessionId;
