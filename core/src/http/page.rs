@@ -13,8 +13,9 @@ pub const PAGE_ITEMS_MAX: usize = 512;
 
 /// Where a page starts: at a position of the list, or just after one.
 ///
-/// Text form `inclusive:N` or `exclusive:N`. N is a decimal with an optional leading `-`; above 64 bits it counts
-/// as the largest. The original also reads spaces and hexadecimal, which nobody sends.
+/// Text form `inclusive:N` or `exclusive:N`. N is a decimal with an optional leading `-`; above 64
+/// bits it counts as the largest. The original also reads spaces and hexadecimal, which nobody
+/// sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cursor {
     /// The page starts at this position.
@@ -53,7 +54,8 @@ impl Cursor {
             .ok_or_else(|| format_error("Prelude.read: no parse"))
     }
 
-    /// The first position of the page in a list of `total` items, or none if the cursor points outside.
+    /// The first position of the page in a list of `total` items, or none if the cursor points
+    /// outside.
     fn start(self, total: usize) -> Option<usize> {
         let (position, offset) = match self {
             Self::Inclusive(position) => (position, 0),
@@ -99,8 +101,9 @@ impl PageQuery {
 
     /// The page of a list with `total` items.
     ///
-    /// At most [`PAGE_ITEMS_MAX`] items. A cursor outside of the list gives an empty page without a next one; a
-    /// limit of 0 gives an empty page whose next one starts at the same place. Rule: Chainweb paging.
+    /// At most [`PAGE_ITEMS_MAX`] items. A cursor outside of the list gives an empty page without a
+    /// next one; a limit of 0 gives an empty page whose next one starts at the same place. Rule:
+    /// Chainweb paging.
     pub fn page(&self, total: usize) -> Page {
         let limit = self.limit.map_or(PAGE_ITEMS_DEFAULT, |limit| {
             usize::try_from(limit).map_or(PAGE_ITEMS_MAX, |limit| limit.min(PAGE_ITEMS_MAX))
@@ -122,7 +125,8 @@ impl PageQuery {
 pub struct Page {
     /// Positions on this page. Their number is the `limit` of the answer.
     pub items: Range<usize>,
-    /// Position of the first item of the next page, printed as `inclusive:N`; none after the last page.
+    /// Position of the first item of the next page, printed as `inclusive:N`; none after the last
+    /// page.
     pub next: Option<usize>,
 }
 
