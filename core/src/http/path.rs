@@ -38,8 +38,9 @@ impl<'a> Segments<'a> {
         &self.segments[..self.len]
     }
 
-    /// Calls `f` with the segments as plain texts, which a `match` can take apart.
-    pub fn route<R>(&self, f: impl FnOnce(&[&str]) -> R) -> R {
+    /// Calls `f` with the segments as plain texts, which a `match` can take apart. The answer may
+    /// borrow from the segments.
+    pub fn route<'s, R>(&'s self, f: impl FnOnce(&[&'s str]) -> R) -> R {
         let mut texts = [""; SEGMENTS_MAX];
         for (text, segment) in texts.iter_mut().zip(&self.segments) {
             *text = segment;
@@ -100,7 +101,38 @@ fn hex(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use crate::commons::network::chain_from_segment;
+
     use super::*;
+
+    #[test]
+    fn unknown_paths_match_the_vectors() {
+        let file = include_str!("../../../tests/vectors/chainweb/http_requests.json");
+        let file: serde_json::Value = serde_json::from_str(file).expect("vectors are JSON");
+        for case in file["cases"].as_array().expect("cases") {
+            let path = case["path"].as_str().expect("path");
+            let path = path.split_once('?').map_or(path, |(path, _)| path);
+            let known = Segments::parse(path)
+                .expect("not too many")
+                .route(|texts| match texts {
+                    ["chainweb", "0.0", "development", "cut", "peer"] => true,
+                    [
+                        "chainweb",
+                        "0.0",
+                        "development",
+                        "chain",
+                        chain,
+                        "mempool",
+                        last,
+                    ] => {
+                        let routes = ["getPending", "insert", "lookup", "member", "peer"];
+                        chain_from_segment(chain).is_some() && routes.contains(last)
+                    }
+                    _ => false,
+                });
+            assert_eq!(known, case["expect"]["status"] != 404, "{}", case["id"]);
+        }
+    }
 
     fn check(path: &str, expected: &[&str]) {
         let segments = Segments::parse(path).expect("not too many");
