@@ -1,7 +1,8 @@
 //! Ids of 32 bytes with one text form each.
 //!
-//! A [`Fingerprint`] names a Chainweb peer by its certificate, a [`PublicKey`] names a node by its key. Both
-//! are plain bytes here; whether a key is a point of the curve is for the signature code to say.
+//! A [`Fingerprint`] names a Chainweb peer by its certificate, a [`PublicKey`] names a node by its
+//! key. Both are plain bytes here; whether a key is a point of the curve is for the signature code
+//! to say.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +25,8 @@ pub enum IdError {
 
 /// A Chainweb peer id: SHA-256 of the DER bytes of the peer's certificate, the leaf of a chain.
 ///
-/// Text form: base64url, 43 characters without padding; padded input is read too. Rule: Chainweb P2P, peer id.
+/// Text form: base64url, 43 characters without padding; padded input is read too. Rule: Chainweb
+/// P2P, peer id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
@@ -64,7 +66,8 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// An Ed25519 public key as bytes. Text form: 64 hexadecimal digits, printed lower case, read in either case.
+/// An Ed25519 public key as bytes. Text form: 64 hexadecimal digits, printed lower case, read in
+/// either case.
 ///
 /// Rule: WattSwarm node id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,7 +106,7 @@ impl FromStr for PublicKey {
 
     fn from_str(s: &str) -> Result<Self, IdError> {
         let digits = s.as_bytes();
-        if digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
             return Err(IdError::Malformed);
         }
         if digits.len() != Self::TEXT_LEN {
@@ -193,7 +196,11 @@ mod tests {
             "wrong peer-id length: expected 32 bytes, got 3 bytes."
         );
         assert_eq!(check(""), Err(IdError::WrongLength { got: 0 }));
-        assert_eq!(check(&"A".repeat(42)), Err(IdError::Malformed));
+        assert_eq!(check(&"A".repeat(41)), Err(IdError::Malformed));
+        assert_eq!(
+            check(&"A".repeat(42)),
+            Err(IdError::WrongLength { got: 31 })
+        );
         assert!(check(&"A".repeat(43)).is_ok());
         assert!(check(&format!("{}=", "A".repeat(43))).is_ok());
         assert_eq!(

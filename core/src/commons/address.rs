@@ -1,7 +1,8 @@
 //! Host names, host addresses, and what a peer says about itself.
 //!
-//! Decides which texts are hosts, when two hosts are the same, and which are reserved. Resolving a name is left
-//! to the driver, judging a peer to the rooms.
+//! Decides when two hosts are the same, which are reserved, and how an address is written; which
+//! texts are hosts is in `grammar`. Resolving a name is left to the driver, judging a peer to the
+//! rooms.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,8 +13,12 @@ use std::sync::Arc;
 
 use crate::ids::{Fingerprint, IdError};
 
-/// Bytes of a host name at most, the longest name that DNS can carry. The bound is ours: the original has
-/// none, and a table of peers must not grow with the length of their names.
+mod grammar;
+
+use grammar::{parse_host, parse_ipv6};
+
+/// Bytes of a host name at most, the longest name that DNS can carry. The bound is ours: the
+/// original has none, and a table of peers must not grow with the length of their names.
 pub const HOSTNAME_BYTES_MAX: usize = 253;
 
 /// Why a text is not a host, an address or a peer.
@@ -54,11 +59,11 @@ pub enum HostKind {
 ///
 /// Nothing is normalised or resolved: `localhost`, `127.0.0.1` and `::1` are three hosts.
 ///
-/// [`Hostname::new`] reads exactly the grammar of the Chainweb node, for the sake of its peers: one host in a page
-/// that a stock node cannot read makes it drop the whole page. So a group `ffff` of an IPv6 address is refused (its
-/// groups are below 65535), and so is an IPv6 address that starts with a letter, such as `fe80::1`. Two
-/// exceptions: an IPv4 octet with a leading zero, which the original takes and then fails on, and a text above
-/// [`HOSTNAME_BYTES_MAX`] are refused.
+/// [`Hostname::new`] reads exactly the grammar of the Chainweb node, for the sake of its peers: one
+/// host in a page that a stock node cannot read makes it drop the whole page. So a group `ffff` of
+/// an IPv6 address is refused (its groups are below 65535), and so is an IPv6 address that starts
+/// with a letter, such as `fe80::1`. Two exceptions: an IPv4 octet with a leading zero, which the
+/// original takes and then fails on, and a text above [`HOSTNAME_BYTES_MAX`] are refused.
 ///
 /// A value made from a socket address or from bracketed text may lie outside of that grammar; see
 /// [`Hostname::is_stock`]. Rule: Chainweb host addresses.
@@ -103,7 +108,8 @@ impl Hostname {
             .map_or_else(|| self.is_localhost(), |ip| ip.is_loopback())
     }
 
-    /// Whether a stock Chainweb node reads this host. Others must not appear in pages or `PUT`s to such nodes.
+    /// Whether a stock Chainweb node reads this host. Others must not appear in pages or `PUT`s to
+    /// such nodes.
     pub fn is_stock(&self) -> bool {
         parse_host(&self.text).is_ok()
     }
@@ -203,9 +209,9 @@ impl From<IpAddr> for Hostname {
 
 /// Whether the Chainweb node refuses `host` as reserved where peers are validated.
 ///
-/// `localhost` in any case, `::1` in this spelling only, and ranges of IPv4. The list is the original's, with its
-/// two oddities: 192.168/15 covers 192.169 as well, and 198.18/15 is missing. Names are not resolved.
-/// Rule: Chainweb host addresses, reserved hosts.
+/// `localhost` in any case, `::1` in this spelling only, and ranges of IPv4. The list is the
+/// original's, with its two oddities: 192.168/15 covers 192.169 as well, and 198.18/15 is missing.
+/// Names are not resolved. Rule: Chainweb host addresses, reserved hosts.
 pub fn is_reserved(host: &Hostname) -> bool {
     match host.kind {
         HostKind::Name => host.is_localhost(),
@@ -231,9 +237,10 @@ fn is_reserved_ipv4(ip: Ipv4Addr) -> bool {
 
 /// A host and a port; port 0 is allowed.
 ///
-/// Text form `host:port`, with brackets around an IPv6 address. The brackets are read too, which the original
-/// cannot do with its own output; between them any IPv6 address is read, not just those of [`Hostname::new`].
-/// JSON form `{"hostname":"…","port":N}`. Rule: Chainweb host addresses.
+/// Text form `host:port`, with brackets around an IPv6 address. The brackets are read too, which
+/// the original cannot do with its own output; between them any IPv6 address is read, not just
+/// those of [`Hostname::new`]. JSON form `{"hostname":"…","port":N}`. Rule: Chainweb host
+/// addresses.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostAddr {
     /// The host.
@@ -310,8 +317,8 @@ impl FromStr for HostAddr {
 
 /// What a peer tells about itself: an address, and the fingerprint of its certificate.
 ///
-/// Without an id, the certificate is one that a public authority signed. Text form `[<id>@]host:port`, JSON form
-/// `{"id":"…"|null,"address":{…}}`. Rule: Chainweb peer information.
+/// Without an id, the certificate is one that a public authority signed. Text form
+/// `[<id>@]host:port`, JSON form `{"id":"…"|null,"address":{…}}`. Rule: Chainweb peer information.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerInfo {
     /// The fingerprint of the certificate, or none for a certificate of a public authority.
@@ -374,105 +381,6 @@ fn write_port(port: u16, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&digits[start..]);
-}
-
-fn parse_host(text: &str) -> Result<HostKind, AddressError> {
-    if text.len() > HOSTNAME_BYTES_MAX {
-        return Err(AddressError::HostTooLong);
-    }
-    if is_name(text) {
-        return Ok(HostKind::Name);
-    }
-    if text.contains(':') {
-        // The original tries a name first and does not come back from `fe80`.
-        let letter_first = text.starts_with(|c: char| c.is_ascii_alphabetic());
-        let ip = if letter_first { None } else { parse_ipv6(text) };
-        return ip.map(HostKind::Ipv6).ok_or(AddressError::HostMalformed);
-    }
-    parse_ipv4(text).map(HostKind::Ipv4)
-}
-
-/// Labels joined by single dots; the last one starts with a letter.
-fn is_name(text: &str) -> bool {
-    let last = text.rsplit('.').next().unwrap_or(text);
-    last.starts_with(|c: char| c.is_ascii_alphabetic()) && text.split('.').all(is_label)
-}
-
-/// Letters, digits and hyphens; no hyphen at either end.
-fn is_label(label: &str) -> bool {
-    let bytes = label.as_bytes();
-    bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
-}
-
-fn parse_ipv4(text: &str) -> Result<Ipv4Addr, AddressError> {
-    let mut octets = [0; 4];
-    let mut leading_zero = false;
-    let mut parts = text.split('.');
-    for octet in &mut octets {
-        let part = parts.next().ok_or(AddressError::HostMalformed)?;
-        if part.is_empty() || !part.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(AddressError::HostMalformed);
-        }
-        *octet = part.parse().map_err(|_| AddressError::HostMalformed)?;
-        leading_zero |= part.len() > 1 && part.starts_with('0');
-    }
-    match parts.next() {
-        Some(_) => Err(AddressError::HostMalformed),
-        None if leading_zero => Err(AddressError::LeadingZero),
-        None => Ok(Ipv4Addr::from(octets)),
-    }
-}
-
-/// Eight groups, or fewer around one `::`. A group has any number of digits and is below 65535.
-fn parse_ipv6(text: &str) -> Option<Ipv6Addr> {
-    let mut groups = [0; 8];
-    match text.split_once("::") {
-        None => {
-            (parse_groups(text, &mut groups)? == 8).then_some(())?;
-        }
-        Some((head, tail)) => {
-            let mut after = [0; 8];
-            let before_len = if head.is_empty() {
-                0
-            } else {
-                parse_groups(head, &mut groups)?
-            };
-            let after_len = if tail.is_empty() {
-                0
-            } else {
-                parse_groups(tail, &mut after)?
-            };
-            if before_len + after_len > 7 {
-                return None;
-            }
-            groups[8 - after_len..].copy_from_slice(&after[..after_len]);
-        }
-    }
-    Some(Ipv6Addr::from(groups))
-}
-
-/// Reads groups joined by single colons; the answer is how many.
-fn parse_groups(text: &str, groups: &mut [u16; 8]) -> Option<usize> {
-    let mut len = 0;
-    for part in text.split(':') {
-        let group = groups.get_mut(len)?;
-        if part.is_empty() {
-            return None;
-        }
-        let mut value = 0_u32;
-        for c in part.chars() {
-            value = (value << 4 | c.to_digit(16)?).min(0xffff);
-        }
-        *group = u16::try_from(value)
-            .ok()
-            .filter(|value| *value < u16::MAX)?;
-        len += 1;
-    }
-    Some(len)
 }
 
 #[cfg(test)]

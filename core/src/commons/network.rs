@@ -1,6 +1,7 @@
 //! Networks, the version of the network, and the version of a node.
 //!
-//! Names only: which chains exist, how they are spelt in a path, which node is too old to be a peer.
+//! Names only: which chains exist, how they are spelt in a path, which node is too old to be a
+//! peer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -49,7 +50,8 @@ impl ChainwebVersion {
         }
     }
 
-    /// Whether peers at reserved addresses are refused and peers without an id need a public certificate.
+    /// Whether peers at reserved addresses are refused and peers without an id need a public
+    /// certificate.
     pub const fn peer_validation(self) -> bool {
         match self {
             Self::Development | Self::RecapDevelopment => false,
@@ -87,9 +89,9 @@ impl FromStr for ChainwebVersion {
 
 /// A network that peers join: the cuts, or the mempool of one chain.
 ///
-/// Text form, also the path below the version: `cut` or `chain/N/mempool` with the canonical decimal of N. The
-/// original knows a third form, `chain/N`, which no endpoint serves; it is not read here.
-/// Rule: Chainweb network ids.
+/// Text form, also the path below the version: `cut` or `chain/N/mempool` with the canonical
+/// decimal of N. The original knows a third form, `chain/N`, which no endpoint serves; it is not
+/// read here. Rule: Chainweb network ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NetworkId {
     /// The network of cuts.
@@ -126,13 +128,15 @@ impl NetworkId {
         }
     }
 
-    /// The mempool of the chain whose path segment this is: `0` … `19`, every other spelling is none.
+    /// The mempool of the chain whose path segment this is: `0` … `19`, every other spelling is
+    /// none.
     pub fn mempool(segment: &str) -> Option<Self> {
         chain_from_segment(segment).map(Self::Mempool)
     }
 }
 
-/// Reads a chain id as a path segment: exactly `0` … `19`. Rule: Chainweb routes, one constant per chain.
+/// Reads a chain id as a path segment: exactly `0` … `19`. Rule: Chainweb routes, one constant per
+/// chain.
 pub fn chain_from_segment(segment: &str) -> Option<u8> {
     let chain = match segment.as_bytes() {
         [d @ b'0'..=b'9'] => d - b'0',

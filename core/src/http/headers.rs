@@ -40,7 +40,8 @@ pub fn peer_addr(addr: SocketAddr) -> HeaderValue {
     value(out.into_inner().freeze())
 }
 
-/// The value of `x-server-timestamp`: whole seconds since the epoch. Rule: Chainweb response headers.
+/// The value of `x-server-timestamp`: whole seconds since the epoch. Rule: Chainweb response
+/// headers.
 pub fn server_timestamp(epoch_secs: u64) -> HeaderValue {
     HeaderValue::from(epoch_secs)
 }

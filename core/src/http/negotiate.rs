@@ -1,16 +1,19 @@
 //! Whether a request wants JSON, and whether it brings JSON.
 //!
-//! Follows the media-type library below the Chainweb node, as its clients meet it: a header with one malformed
-//! element is malformed as a whole, and of several header lines the first decides. No allocation.
+//! Follows the media-type library below the Chainweb node, as its clients meet it: a header with
+//! one malformed element is malformed as a whole, and of several header lines the first decides. No
+//! allocation.
 
 use ::http::HeaderMap;
 use ::http::header::{ACCEPT, CONTENT_TYPE};
 
-/// Whether the `Accept` header allows an answer of `application/json;charset=utf-8`; if not, the answer is 406.
+/// Whether the `Accept` header allows an answer of `application/json;charset=utf-8`; if not, the
+/// answer is 406.
 ///
-/// No header allows everything. A range counts with the quality of its most specific match; quality 0 excludes.
-/// Parameters must be none, or exactly `charset=utf-8` in any case. An empty or malformed header (also a malformed
-/// quality) allows nothing. Of several lines only the first is read. Rule: Chainweb content negotiation.
+/// No header allows everything. A range counts with the quality of its most specific match; quality
+/// 0 excludes. Parameters must be none, or exactly `charset=utf-8` in any case. An empty or
+/// malformed header (also a malformed quality) allows nothing. Of several lines only the first is
+/// read. Rule: Chainweb content negotiation.
 pub fn accepts_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(ACCEPT) else {
         return true;
@@ -21,10 +24,11 @@ pub fn accepts_json(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether the body is declared as `application/json`, with or without parameters; if not, the answer is 415.
+/// Whether the body is declared as `application/json`, with or without parameters; if not, the
+/// answer is 415.
 ///
-/// No header means `application/octet-stream`. A parameter without `=` makes the header malformed, and a
-/// malformed header is not JSON. Rule: Chainweb content negotiation.
+/// No header means `application/octet-stream`. A parameter without `=` makes the header malformed,
+/// and a malformed header is not JSON. Rule: Chainweb content negotiation.
 pub fn content_type_is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else {
         return false;
@@ -95,7 +99,8 @@ impl MediaRange {
         Some(Self { scope, parameters })
     }
 
-    /// Whether this range, later in the header, displaces `other`, both having matched the same offer.
+    /// Whether this range, later in the header, displaces `other`, both having matched the same
+    /// offer.
     fn displaces(self, other: Self) -> bool {
         let covered = self.scope >= other.scope
             && (other.parameters == Parameters::None || self.parameters == other.parameters);
@@ -246,7 +251,8 @@ mod tests {
             "text/html, application/json;q=0.5",
             "text/html,*/*;q=0.001",
             "application/json;q=1.000;ext=1;more",
-            "application/json;q=0., application/json",
+            "application/json;q=1.",
+            "application/json;q=0.5, application/json;q=0",
             "*/*;q=0, application/json",
             "application/json;q=0, application/json;charset=utf-8;q=0.3",
             "\tapplication/json\t",
@@ -260,7 +266,9 @@ mod tests {
             "application/json;charset=iso-8859-1",
             "application/json;version=1",
             "application/json;charset=utf-8;version=1",
+            "application/json;q=0.",
             "application/json;q=0",
+            "application/json;q=0, application/json",
             "application/json;q=0.000, */*;q=0",
             "application/json;q=0, */*;q=1",
             "application/json;Q=0.5",

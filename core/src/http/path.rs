@@ -1,17 +1,19 @@
 //! Paths as decoded segments.
 //!
-//! Splits first and decodes then, so `%2F` never separates. Which segments lead where is for the routes to say.
+//! Splits first and decodes then, so `%2F` never separates. Which segments lead where is for the
+//! routes to say.
 
 use std::borrow::Cow;
 
 /// Segments of a path at most. No route has as many; a longer path leads nowhere.
 pub const SEGMENTS_MAX: usize = 16;
 
-/// The decoded segments of a path, on the stack. Only a segment with percent sequences is allocated.
+/// The decoded segments of a path, on the stack. Only a segment with percent sequences is
+/// allocated.
 ///
-/// One trailing slash is dropped, other empty segments stay: `/a//b/` is `a`, ``, `b`. A broken percent sequence
-/// stands for itself and bytes that are not UTF-8 become U+FFFD, so they match no route.
-/// Rule: Chainweb routes.
+/// One trailing slash is dropped, other empty segments stay: `/a//b/` is `a`, ``, `b`. A broken
+/// percent sequence stands for itself and bytes that are not UTF-8 become U+FFFD, so they match no
+/// route. Rule: Chainweb routes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segments<'a> {
     segments: [Cow<'a, str>; SEGMENTS_MAX],
@@ -19,7 +21,8 @@ pub struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    /// Splits the path of a request, without its query. None if it has more than [`SEGMENTS_MAX`] segments.
+    /// Splits the path of a request, without its query. None if it has more than [`SEGMENTS_MAX`]
+    /// segments.
     pub fn parse(path: &'a str) -> Option<Self> {
         let mut segments = [const { Cow::Borrowed("") }; SEGMENTS_MAX];
         let mut len = 0;
@@ -35,8 +38,9 @@ impl<'a> Segments<'a> {
         &self.segments[..self.len]
     }
 
-    /// Calls `f` with the segments as plain texts, which a `match` can take apart.
-    pub fn route<R>(&self, f: impl FnOnce(&[&str]) -> R) -> R {
+    /// Calls `f` with the segments as plain texts, which a `match` can take apart. The answer may
+    /// borrow from the segments.
+    pub fn route<'s, R>(&'s self, f: impl FnOnce(&[&'s str]) -> R) -> R {
         let mut texts = [""; SEGMENTS_MAX];
         for (text, segment) in texts.iter_mut().zip(&self.segments) {
             *text = segment;
@@ -45,7 +49,8 @@ impl<'a> Segments<'a> {
     }
 }
 
-/// Whether any segment of `path`, once decoded, equals `segment`. Allocates only for percent sequences.
+/// Whether any segment of `path`, once decoded, equals `segment`. Allocates only for percent
+/// sequences.
 pub fn has_segment(path: &str, segment: &str) -> bool {
     raw_segments(path)
         .any(|raw| raw == segment || (raw.contains('%') && percent_decode(raw, false) == segment))
@@ -54,11 +59,13 @@ pub fn has_segment(path: &str, segment: &str) -> bool {
 /// The segments as they stand, without the one that a trailing slash makes.
 fn raw_segments(path: &str) -> impl Iterator<Item = &str> {
     let path = path.strip_prefix('/').unwrap_or(path);
-    // What follows the last slash is not a segment if it is empty, which is what a terminator means.
+    // What follows the last slash is not a segment if it is empty, which is what a terminator
+    // means.
     path.split_terminator('/')
 }
 
-/// Replaces percent sequences, and `+` by a space if `plus` is set. Borrowed if there is nothing to replace.
+/// Replaces percent sequences, and `+` by a space if `plus` is set. Borrowed if there is nothing to
+/// replace.
 pub(super) fn percent_decode(text: &str, plus: bool) -> Cow<'_, str> {
     let special = |byte: u8| byte == b'%' || (plus && byte == b'+');
     if !text.bytes().any(special) {
@@ -94,7 +101,38 @@ fn hex(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use crate::commons::network::chain_from_segment;
+
     use super::*;
+
+    #[test]
+    fn unknown_paths_match_the_vectors() {
+        let file = include_str!("../../../tests/vectors/chainweb/http_requests.json");
+        let file: serde_json::Value = serde_json::from_str(file).expect("vectors are JSON");
+        for case in file["cases"].as_array().expect("cases") {
+            let path = case["path"].as_str().expect("path");
+            let path = path.split_once('?').map_or(path, |(path, _)| path);
+            let known = Segments::parse(path)
+                .expect("not too many")
+                .route(|texts| match texts {
+                    ["chainweb", "0.0", "development", "cut", "peer"] => true,
+                    [
+                        "chainweb",
+                        "0.0",
+                        "development",
+                        "chain",
+                        chain,
+                        "mempool",
+                        last,
+                    ] => {
+                        let routes = ["getPending", "insert", "lookup", "member", "peer"];
+                        chain_from_segment(chain).is_some() && routes.contains(last)
+                    }
+                    _ => false,
+                });
+            assert_eq!(known, case["expect"]["status"] != 404, "{}", case["id"]);
+        }
+    }
 
     fn check(path: &str, expected: &[&str]) {
         let segments = Segments::parse(path).expect("not too many");

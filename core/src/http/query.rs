@@ -1,7 +1,7 @@
 //! Query strings and the numbers in them.
 //!
-//! Reads parameters as the library below the Chainweb node does, and words the refusals as it does. Which
-//! parameters a route has is for the route to say.
+//! Reads parameters as the library below the Chainweb node does, and words the refusals as it does.
+//! Which parameters a route has is for the route to say.
 
 use std::borrow::Cow;
 
@@ -19,9 +19,10 @@ impl<'a> Query<'a> {
 
     /// The value of the parameter `name`, decoded; borrowed if nothing had to be decoded.
     ///
-    /// The first occurrence decides. Without `=` it counts as absent, even if a later one has a value. `+` is a
-    /// space, broken percent sequences stand for themselves, bytes that are not UTF-8 become U+FFFD. Pairs are
-    /// separated by `&` or `;`. Names are case sensitive. Rule: Chainweb query parameters.
+    /// The first occurrence decides. Without `=` it counts as absent, even if a later one has a
+    /// value. `+` is a space, broken percent sequences stand for themselves, bytes that are not
+    /// UTF-8 become U+FFFD. Pairs are separated by `&` or `;`. Names are case sensitive. Rule:
+    /// Chainweb query parameters.
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
         let pair = self.0.split(['&', ';']).find(|pair| {
             let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
@@ -31,7 +32,8 @@ impl<'a> Query<'a> {
         Some(decode(value))
     }
 
-    /// Reads the natural number `name`, such as `limit`. Any size is read, above 64 bits it is the largest.
+    /// Reads the natural number `name`, such as `limit`. Any size is read, above 64 bits it is the
+    /// largest.
     ///
     /// The error is the text of a 400: `Error parsing query parameter limit failed: …`.
     pub fn natural(&self, name: &str) -> Result<Option<u64>, String> {
@@ -220,7 +222,8 @@ mod tests {
             "99999999999999999999",
         ] {
             let text = format!(
-                "out of bounds: `{out}' (should be between -9223372036854775808 and 9223372036854775807)"
+                "out of bounds: `{out}' (should be between -9223372036854775808 and \
+                 9223372036854775807)"
             );
             assert_eq!(int64(out), Err(text));
         }

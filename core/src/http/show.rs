@@ -1,7 +1,8 @@
 //! The way the original prints a text inside of an error: quoted, with the escapes of Haskell.
 
-/// `text` as Haskell's `show` prints it: in double quotes, with `"` and `\` escaped, control characters by name,
-/// and characters above 126 by decimal number. Rule: the Haskell report, section 2.6.
+/// `text` as Haskell's `show` prints it: in double quotes, with `"` and `\` escaped, control
+/// characters by name, and characters above 126 by decimal number. Rule: the Haskell report,
+/// section 2.6.
 pub fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

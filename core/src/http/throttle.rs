@@ -1,7 +1,7 @@
 //! How many requests one client address may make.
 //!
-//! Three token buckets per address, as the Chainweb node has them. Deciding which requests are counted at all (known
-//! peers are not) is left to the caller.
+//! Three token buckets per address, as the Chainweb node has them. Deciding which requests are
+//! counted at all (known peers are not) is left to the caller.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,8 @@ use super::path::has_segment;
 
 /// Client addresses remembered at most, unless told otherwise; about 2 MiB.
 pub const ADDRESSES_MAX: usize = 16_384;
-/// A bucket that was not asked for this long is forgotten and starts full. Rule: Chainweb rate limits.
+/// A bucket that was not asked for this long is forgotten and starts full. Rule: Chainweb rate
+/// limits.
 pub const FORGET_MICROS: u64 = 30_000_000;
 
 const MICROS_PER_SEC: u64 = 1_000_000;
@@ -43,12 +44,14 @@ impl Rate {
         Self::new(requests, 1)
     }
 
-    /// Tokens that a full bucket holds: four times the rate, rounded up. Rule: Chainweb rate limits.
+    /// Tokens that a full bucket holds: four times the rate, rounded up. Rule: Chainweb rate
+    /// limits.
     pub const fn burst(self) -> u64 {
         4 * (self.numerator.get() as u64).div_ceil(self.denominator.get() as u64)
     }
 
-    /// A token in the smallest unit: what a bucket gains in a microsecond is a whole number of these.
+    /// A token in the smallest unit: what a bucket gains in a microsecond is a whole number of
+    /// these.
     const fn token(self) -> u64 {
         self.denominator.get() as u64 * MICROS_PER_SEC
     }
@@ -108,7 +111,8 @@ impl FromStr for Rate {
 
 /// A bucket of tokens, refilled continuously. Exact: integers of microseconds, no rounding.
 ///
-/// The rate is passed in, so that thousands of buckets can share one; it must be the same each time.
+/// The rate is passed in, so that thousands of buckets can share one; it must be the same each
+/// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenBucket {
     level: u64,
@@ -179,8 +183,8 @@ impl Default for Rates {
 
 /// The buckets of all client addresses.
 ///
-/// Remembers a bounded number of addresses. When full, the one that was silent longest is forgotten, which can
-/// only be kind to it. Costs one look-up in an ordered map per request.
+/// Remembers a bounded number of addresses. When full, the one that was silent longest is
+/// forgotten, which can only be kind to it. Costs one look-up in an ordered map per request.
 #[derive(Debug, Clone)]
 pub struct Throttle {
     rates: Rates,
@@ -222,12 +226,13 @@ impl Throttle {
         }
     }
 
-    /// Whether a request is served; if not, the answer is 429 with `{"message":"Too many requests."}`.
+    /// Whether a request is served; if not, the answer is 429 with `{"message":"Too many
+    /// requests."}`.
     ///
-    /// The buckets are asked in the order put-peer, mempool, global; the first that refuses ends it, and the later
-    /// ones lose nothing. `path` is the path without its query; its segments are decoded before they are compared.
-    /// The port of a client does not count, an IPv4 address mapped into IPv6 is the IPv4 address. Rule: Chainweb rate
-    /// limits.
+    /// The buckets are asked in the order put-peer, mempool, global; the first that refuses ends
+    /// it, and the later ones lose nothing. `path` is the path without its query; its segments are
+    /// decoded before they are compared. The port of a client does not count, an IPv4 address
+    /// mapped into IPv6 is the IPv4 address. Rule: Chainweb rate limits.
     pub fn admit(&mut self, now_micros: u64, ip: IpAddr, method_is_put: bool, path: &str) -> bool {
         let put_peer = self
             .rates

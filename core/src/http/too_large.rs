@@ -1,6 +1,7 @@
 //! The limit of request bodies, and the text that refuses a larger one.
 
-/// Bytes of a request body at most, and of a body that a peer answers. Rule: Chainweb body size, 2 MiB.
+/// Bytes of a request body at most, and of a body that a peer answers. Rule: Chainweb body size, 2
+/// MiB.
 pub const BODY_BYTES_MAX: u64 = 2_097_152;
 
 /// The body of a 413, `text/plain`. `declared` is the declared length; a chunked body has none.
@@ -14,9 +15,9 @@ pub fn too_large(declared: Option<u64>) -> String {
         }
     };
     format!(
-        "Request body too large to be processed. The maximum size is {BODY_BYTES_MAX} bytes; your request body \
-         was {size} If you're the developer of this site, you can configure the maximum length with \
-         `requestSizeLimitMiddleware`."
+        "Request body too large to be processed. The maximum size is {BODY_BYTES_MAX} bytes; your \
+         request body was {size} If you're the developer of this site, you can configure the \
+         maximum length with `requestSizeLimitMiddleware`."
     )
 }
 
@@ -28,13 +29,12 @@ mod tests {
     fn texts_are_those_of_the_middleware() {
         assert_eq!(
             too_large(Some(2_097_153)),
-            "Request body too large to be processed. The maximum size is 2097152 bytes; your request body was \
-             2097153 bytes. If you're the developer of this site, you can configure the maximum length with \
-             `requestSizeLimitMiddleware`."
+            "Request body too large to be processed. The maximum size is 2097152 bytes; your \
+             request body was 2097153 bytes. If you're the developer of this site, you can \
+             configure the maximum length with `requestSizeLimitMiddleware`."
         );
         assert!(
-            too_large(None)
-                .contains("your request body was split into chunks, whose total size is unknown")
+            too_large(None).contains("body was split into chunks, whose total size is unknown")
         );
     }
 }

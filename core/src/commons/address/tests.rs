@@ -256,3 +256,33 @@ fn ports_are_written_in_decimal() {
         assert_eq!(out, port.to_string().into_bytes());
     }
 }
+
+#[test]
+fn random_texts_never_panic_and_round_trip_if_read() {
+    const ALPHABET: &[&str] = &[
+        "a", "Z", "f", "0", "1", "9", ".", "-", ":", "::", "[", "]", "@", "%", "é", "",
+    ];
+    let mut state = 7_u64;
+    let mut draw = |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut read = 0;
+    for _ in 0..50_000 {
+        let len = draw(12);
+        let text: String = (0..len).map(|_| ALPHABET[draw(ALPHABET.len())]).collect();
+        if let Ok(host) = Hostname::new(&text) {
+            assert!(host.is_stock(), "{text}");
+            let addr = HostAddr::new(host, 1);
+            assert_eq!(addr.to_string().parse(), Ok(addr), "{text}");
+            read += 1;
+        }
+        if let Ok(peer) = text.parse::<PeerInfo>() {
+            assert_eq!(peer.to_string().parse(), Ok(peer), "{text}");
+            read += 1;
+        }
+    }
+    assert!(read > 1_000, "{read} texts were read");
+}
