@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use crate::calls::{Calls, Charge, Pending};
 use crate::commons::bans::{Ban, BanKey, BanReason};
+use crate::commons::sessions::SessionId;
 use crate::commons::{Commons, Notice, Row as CommonsRow};
 use crate::config::Config;
 use crate::event::NodeEvent;
 use crate::gate::Gate;
 use crate::input::{CallError, CallId, RequestId};
 use crate::limits::Limits;
-use crate::output::{Endpoint, Output};
+use crate::output::{Endpoint, Output, Part, Trust, Via};
 use crate::rng::Stream;
 use crate::rooms::{Event, Request, Room, Scope, Then};
 use crate::rows::Journal;
@@ -122,6 +123,19 @@ impl<R: Room> Cx<'_, R> {
             _ => self.shared.staged.push((R::SCOPE, Output::Call { id, to, request })),
         }
         Some(id)
+    }
+
+    /// How to reach the peer of a session, while both last.
+    #[must_use]
+    pub fn session_endpoint(&self, session: SessionId) -> Option<Endpoint> {
+        let commons = &self.shared.commons;
+        let peer = commons.peers.get(commons.sessions.get(session)?.peer)?;
+        let trust = match peer.info.id {
+            Some(id) => Trust::Pinned(id),
+            None if self.shared.config.network.peer_validation() => Trust::Authorities,
+            None => Trust::Anyone,
+        };
+        Some(Endpoint { addr: peer.info.address.clone(), trust, via: Via::Tls, part: Part::Body })
     }
 
     /// Gives a call up; its `then` does not come back.

@@ -4,6 +4,7 @@
 //! calls [`Route::decode`]; the node answers; [`dress`] makes the answer's headers. No socket, no
 //! clock: the same text in gives the same text out.
 
+pub mod chainweb;
 pub mod headers;
 pub mod negotiate;
 pub mod page;
