@@ -1,6 +1,5 @@
 //! One peer-to-peer node as a pure state machine.
 
 pub mod base64url;
-pub mod http;
 pub mod json;
 pub mod rooms;

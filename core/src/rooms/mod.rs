@@ -1,0 +1,3 @@
+//! The API families, a folder each.
+
+pub mod chainweb_mempool;
