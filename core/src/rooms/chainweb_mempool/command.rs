@@ -514,36 +514,30 @@ fn check_capability(value: &Value<'_>) -> Result<(), json::Error> {
 
 /// An integer as Pact reads it: a number rounded half-even, a string of digits, or `{"int": n}`.
 fn read_integer(value: &Value<'_>) -> Result<i128, json::Error> {
-    match value {
-        Value::Number(_) | Value::String(_) => read_plain_integer(value),
-        Value::Object(object) => object.read("int", read_plain_integer),
-        Value::Array(_) | Value::Boolean(_) | Value::Null => value
-            .number("Integer")
-            .and(Err(json::Error::new("not an integer"))),
+    if let Value::Object(object) = value {
+        object.read("int", read_plain_integer)
+    } else {
+        read_plain_integer(value)
     }
 }
 
 fn read_plain_integer(value: &Value<'_>) -> Result<i128, json::Error> {
-    let integer = match value {
-        Value::String(text) => {
-            let digits = text.strip_prefix('-').unwrap_or(text);
-            let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            let integer = text.parse::<i128>().ok().filter(|_| plain);
-            integer.filter(|integer| integer.unsigned_abs() < 10_u128.pow(38))
-        }
-        Value::Array(_) | Value::Boolean(_) | Value::Null | Value::Number(_) | Value::Object(_) => {
-            value.number("Integer")?.round_half_even()
-        }
+    let integer = if let Value::String(text) = value {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+        let integer = text.parse::<i128>().ok().filter(|_| plain);
+        integer.filter(|integer| integer.unsigned_abs() < 10_u128.pow(38))
+    } else {
+        value.number("Integer")?.round_half_even()
     };
     integer.ok_or_else(|| json::Error::new("not an integer of at most 38 digits"))
 }
 
 fn read_decimal(value: &Value<'_>) -> Result<Decimal, json::Error> {
-    let decimal = match value {
-        Value::String(text) => Decimal::parse_plain(text),
-        Value::Array(_) | Value::Boolean(_) | Value::Null | Value::Number(_) | Value::Object(_) => {
-            value.number("Decimal")?.to_decimal()
-        }
+    let decimal = if let Value::String(text) = value {
+        Decimal::parse_plain(text)
+    } else {
+        value.number("Decimal")?.to_decimal()
     };
     decimal.ok_or_else(|| json::Error::new("not a decimal of at most 38 digits"))
 }

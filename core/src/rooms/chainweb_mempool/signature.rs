@@ -55,10 +55,9 @@ pub fn verify(command: &Command) -> Result<(), SignatureFault> {
 #[must_use]
 pub fn verify_batch(commands: &[&Command]) -> Vec<Result<(), SignatureFault>> {
     let mut verdicts = vec![Ok(()); commands.len()];
-    let mut ranges = vec![0..commands.len()];
-    while let Some(range) = ranges.pop() {
-        let (Some(part), Some(verdicts)) =
-            (commands.get(range.clone()), verdicts.get_mut(range.clone()))
+    let mut ranges = Vec::from([(0, commands.len())]);
+    while let Some((start, end)) = ranges.pop() {
+        let (Some(part), Some(verdicts)) = (commands.get(start..end), verdicts.get_mut(start..end))
         else {
             continue;
         };
@@ -67,9 +66,9 @@ pub fn verify_batch(commands: &[&Command]) -> Vec<Result<(), SignatureFault>> {
                 *verdict = verify(command);
             }
         } else if !all_valid(part) {
-            let middle = range.start + part.len() / 2;
-            ranges.push(range.start..middle);
-            ranges.push(middle..range.end);
+            let middle = start + part.len() / 2;
+            ranges.push((start, middle));
+            ranges.push((middle, end));
         }
     }
     verdicts
@@ -189,7 +188,7 @@ fn read<'a>((signer, sig): Pair<'_>, command: &'a Command) -> Result<Claim<'a>, 
         | (UserSignature::Ed25519(_), Scheme::WebAuthn) => {
             let scheme = signer
                 .scheme
-                .map_or("Nothing".into(), |scheme| format!("Just {scheme}"));
+                .map_or_else(|| "Nothing".to_owned(), |scheme| format!("Just {scheme}"));
             let kind = sig.scheme();
             Err(format!("scheme of {scheme} does not match signature type {kind}").into())
         }

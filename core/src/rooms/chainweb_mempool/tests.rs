@@ -497,11 +497,10 @@ fn webauthn_signatures_are_checked_in_every_part() {
     let authenticator = Authenticator::new(&[0x17; 32]).expect("a secret");
     let key = authenticator.public_key();
     let sign_as = |scheme: &str, key: &str, sig: &dyn Fn(&str) -> String| {
-        let scheme =
-            format!("\"}}],\"meta\"",).replacen('"', &format!("\",\"scheme\":\"{scheme}\""), 1);
+        let signer = format!("\",\"scheme\":\"{scheme}\"}}],\"meta\"");
         let cmd = draft()
             .cmd(&[key.to_owned()])
-            .replacen("\"}],\"meta\"", &scheme, 1);
+            .replacen("\"}],\"meta\"", &signer, 1);
         let hash = hash_cmd(&cmd);
         let command = decode(&sign::wire(&hash, &[sig(&hash.to_string())], &cmd));
         let verdict = verify(&command);
@@ -705,6 +704,62 @@ fn truncated_commands_never_decode() {
             Err(DecodeError::Malformed(_))
         ));
     }
+}
+
+/// Goal: whatever arrives, decoding gives a verdict, and what decodes has one canonical text.
+#[test]
+fn damaged_commands_never_panic() {
+    let authenticator = Authenticator::new(&[0x17; 32]).expect("a secret");
+    let cmd = draft().cmd(&[authenticator.public_key()]);
+    let cmd = cmd.replacen("\"}],", "\",\"scheme\":\"WebAuthn\"}],", 1);
+    let hash = hash_cmd(&cmd);
+    let webauthn = sign::wire(&hash, &[authenticator.sign(&hash.to_string())], &cmd);
+    assert_eq!(verify(&decode(&webauthn)), Ok(()));
+    let mut random = 1_u64;
+    let mut draw = |below: usize| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (random >> 33) as usize % below
+    };
+    let marks = b"\"\\{}[],:0-9eE.u\n\0";
+    let mut decoded = 0;
+    for round in 0..20_000 {
+        let text = if round % 2 == 0 {
+            &webauthn
+        } else {
+            &draft().sign(&[ALICE, BOB])
+        };
+        let mut bytes = text.clone().into_bytes();
+        for _ in 0..=draw(2) {
+            let place = draw(bytes.len());
+            match draw(4) {
+                0 => bytes[place] = marks[draw(marks.len())],
+                1 => bytes[place] ^= 1 << draw(7),
+                2 => drop(bytes.remove(place)),
+                _ => bytes.insert(place, marks[draw(marks.len())]),
+            }
+        }
+        let text = String::from_utf8(bytes).expect("ASCII");
+        let ours = json::parse(&text).map_err(|error| error.to_string());
+        let theirs = serde_json::from_str::<Value>(&text);
+        let known = theirs
+            .as_ref()
+            .is_err_and(|e| e.to_string().contains("out of range"));
+        assert!(
+            ours.is_ok() == theirs.is_ok() || known,
+            "{text}: {ours:?}, {theirs:?}"
+        );
+        if let Ok(command) = Command::decode(&text) {
+            decoded += 1;
+            assert_eq!(decode(&command.canonical_text()), command, "{text}");
+            let _ = check_all(&command, 1_700_000_000_000_000, &rules());
+            if round % 16 < 2 {
+                let _ = verify(&command);
+            }
+        }
+    }
+    assert!(decoded > 1000, "{decoded} of the damaged commands decode");
 }
 
 fn draft() -> Draft<'static> {
