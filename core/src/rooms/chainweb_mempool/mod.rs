@@ -4,6 +4,7 @@ pub mod command;
 pub mod cose;
 pub mod insert;
 pub mod key;
+mod payload;
 pub mod sign;
 pub mod signature;
 #[cfg(any(test, feature = "testing"))]

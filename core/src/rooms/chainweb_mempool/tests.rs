@@ -665,6 +665,24 @@ fn batch_verdicts_are_those_of_single_checks() {
     assert!(commands.iter().any(|command| verify(command).is_err()));
 }
 
+/// Goal: the signatures on which Ed25519 libraries disagree get one verdict here, whatever the way.
+#[test]
+fn small_order_keys_have_one_verdict() {
+    let identity = format!("01{}", "00".repeat(31));
+    let order_two = format!("ec{}7f", "ff".repeat(30));
+    let zero = "00".repeat(32);
+    for key in [&identity, &order_two, &zero] {
+        for point in [&identity, &order_two, &zero] {
+            let cmd = draft().cmd(&[key.clone()]);
+            let text = sign::wire(&hash_cmd(&cmd), &[format!("{point}{zero}")], &cmd);
+            let odd = decode(&text);
+            let good = decode(&draft().sign(&[ALICE]));
+            assert_eq!(verify(&odd), Ok(()), "cofactored: {key} {point}");
+            assert_eq!(verify_batch(&[&odd, &good, &odd, &good]), vec![Ok(()); 4]);
+        }
+    }
+}
+
 #[test]
 fn digest_covers_what_the_signature_check_reads() {
     let wire = draft().sign(&[ALICE, BOB]);
