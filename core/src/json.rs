@@ -161,7 +161,8 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The members of a JSON object, in the order of the text. Of a repeated key the last counts.
+/// The members of a JSON object, in the order of the text. Of a repeated key the first counts,
+/// because aeson collects members in reverse and then lets later ones win.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object<'a> {
     members: Vec<(Cow<'a, str>, Value<'a>)>,
@@ -173,7 +174,6 @@ impl<'a> Object<'a> {
     pub fn get(&self, key: &str) -> Option<&Value<'a>> {
         self.members
             .iter()
-            .rev()
             .find(|(name, _)| name == key)
             .map(|(_, value)| value)
     }

@@ -1,17 +1,7 @@
 //! One peer-to-peer node as a pure state machine.
 
-#![warn(missing_docs)]
-
-pub mod commons;
-pub mod config;
-pub mod event;
-pub mod http;
-pub mod ids;
-pub mod input;
-pub mod limits;
-pub mod lookup;
-pub mod output;
-pub mod rng;
+pub mod base64url;
+pub mod json;
 pub mod rooms;
 pub mod rows;
 pub mod time;

@@ -274,7 +274,7 @@ impl Parts {
                 zeros += i64::from(digits > 0);
                 continue;
             }
-            let fits = zeros + 1 <= i64::from(DIGITS_MAX - digits);
+            let fits = zeros < i64::from(DIGITS_MAX - digits);
             if fits && !parts.inexact {
                 let shift = u32::try_from(zeros + 1).unwrap_or(0);
                 parts.mantissa = parts.mantissa * 10_u128.pow(shift) + u128::from(byte - b'0');

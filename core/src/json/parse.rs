@@ -42,22 +42,10 @@ pub fn string_array<'a>(body: &'a [u8], name: &str) -> Result<Vec<Cow<'a, str>>,
     if let Some(strings) = (Parser { text, at: 0 }).only_strings() {
         return Ok(strings);
     }
-    let Value::Array(values) = parse(text)? else {
-        return parse(text)?.each("[]", |_| Ok(Cow::Borrowed("")));
-    };
-    let strings = values
-        .into_iter()
-        .enumerate()
-        .map(|(index, value)| match value {
-            Value::String(text) => Ok(text),
-            other => {
-                let mistaken = other.string(name).err();
-                Err(mistaken
-                    .unwrap_or_else(|| Error::new("not a string"))
-                    .at_index(index))
-            }
-        });
-    strings.collect()
+    // Some element is no string, or there is no array: only the error is of interest.
+    parse(text)?.each("[]", |value| {
+        value.string(name).map(|text| Cow::Owned(text.to_owned()))
+    })
 }
 
 /// Reads a text that is one JSON string literal and nothing else.
@@ -97,8 +85,8 @@ fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word;
-    let quotes = zero_bytes(word ^ ONES * b'"' as u64);
-    let backslashes = zero_bytes(word ^ ONES * b'\\' as u64);
+    let quotes = zero_bytes(word ^ (ONES * b'"' as u64));
+    let backslashes = zero_bytes(word ^ (ONES * b'\\' as u64));
     let controls = word.wrapping_sub(ONES * 0x20) & !word;
     (quotes | backslashes | controls) & HIGH
 }
