@@ -1,7 +1,17 @@
 //! One peer-to-peer node as a pure state machine.
 
-pub mod base64url;
-pub mod json;
+#![warn(missing_docs)]
+
+pub mod commons;
+pub mod config;
+pub mod event;
+pub mod http;
+pub mod ids;
+pub mod input;
+pub mod limits;
+pub mod lookup;
+pub mod output;
+pub mod rng;
 pub mod rooms;
 pub mod rows;
 pub mod time;
