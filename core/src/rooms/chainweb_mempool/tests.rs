@@ -673,7 +673,7 @@ fn small_order_keys_have_one_verdict() {
     let zero = "00".repeat(32);
     for key in [&identity, &order_two, &zero] {
         for point in [&identity, &order_two, &zero] {
-            let cmd = draft().cmd(&[key.clone()]);
+            let cmd = draft().cmd(std::slice::from_ref(key));
             let text = sign::wire(&hash_cmd(&cmd), &[format!("{point}{zero}")], &cmd);
             let odd = decode(&text);
             let good = decode(&draft().sign(&[ALICE]));
