@@ -24,7 +24,9 @@ pub fn below(site: &Site, path: &str) -> Option<Below> {
         return None;
     }
     let segments = Segments::parse(path)?;
-    let [chainweb, api, network, rest @ ..] = segments.as_slice() else { return None };
+    let [chainweb, api, network, rest @ ..] = segments.as_slice() else {
+        return None;
+    };
     if chainweb != "chainweb" || api != "0.0" || network != site.network.name() {
         return None;
     }
@@ -37,7 +39,10 @@ pub fn below(site: &Site, path: &str) -> Option<Below> {
     match rest {
         [cut, resource] if cut == "cut" => {
             let resource = known(resource).filter(|resource| resource == "peer")?;
-            Some(Below { network: NetworkId::Cut, resource })
+            Some(Below {
+                network: NetworkId::Cut,
+                resource,
+            })
         }
         [chain, id, mempool, resource] if chain == "chain" && mempool == "mempool" => {
             let network = NetworkId::mempool(id)?;

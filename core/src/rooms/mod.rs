@@ -53,12 +53,7 @@ pub trait Room: Sized {
         request: Self::Request,
     );
     /// A call of ours ended.
-    fn reply(
-        &mut self,
-        cx: &mut Cx<'_, Self>,
-        then: Self::Then,
-        result: Result<Answer, CallError>,
-    );
+    fn reply(&mut self, cx: &mut Cx<'_, Self>, then: Self::Then, result: Result<Answer, CallError>);
     /// A check of ours ended.
     fn verdict(&mut self, cx: &mut Cx<'_, Self>, then: Self::Then, verdict: Verdict);
     /// A deadline of ours has come.

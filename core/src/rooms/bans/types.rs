@@ -87,7 +87,9 @@ impl Record for Row {
     }
 
     fn decode(key: &[u8], _: &[u8]) -> Result<Self, RowError> {
-        Err(RowError::UnknownTable { table: key.first().copied().unwrap_or(0) })
+        Err(RowError::UnknownTable {
+            table: key.first().copied().unwrap_or(0),
+        })
     }
 }
 

@@ -78,7 +78,9 @@ impl Room for ChainwebMempool {
 
     fn new(config: &Config, rng: &mut Stream) -> Self {
         Self {
-            pools: (0..config.chains).map(|_| Pool::new(rng, &config.limits)).collect(),
+            pools: (0..config.chains)
+                .map(|_| Pool::new(rng, &config.limits))
+                .collect(),
             batches: BTreeMap::new(),
             batches_begun: 0,
             checks: 0,
@@ -135,7 +137,9 @@ impl Room for ChainwebMempool {
         };
         let Verdict::Command(verdict) = verdict;
         self.checks -= 1;
-        let Some(batch) = self.batches.get_mut(&id) else { return };
+        let Some(batch) = self.batches.get_mut(&id) else {
+            return;
+        };
         batch.outstanding -= 1;
         if let Err(fault) = verdict
             && let Some(command) = batch.commands[place].take()
@@ -168,7 +172,10 @@ impl Room for ChainwebMempool {
         {
             if command.key().full() != Some(hash) {
                 let text = format!("{hash} on chain {}", chain.0);
-                return Err(RestoreError::Damaged { what: "pending transaction", text });
+                return Err(RestoreError::Damaged {
+                    what: "pending transaction",
+                    text,
+                });
             }
             self.reloaded.push((chain, command));
         }
@@ -177,9 +184,10 @@ impl Room for ChainwebMempool {
 
     fn export(&self, rows: &mut Vec<rooms::Row>) {
         for (chain, pool) in self.chains() {
-            rows.extend(pool.iter().map(|(hash, command)| {
-                Row::Pending(chain, hash, Some(command.clone())).into()
-            }));
+            rows.extend(
+                pool.iter()
+                    .map(|(hash, command)| Row::Pending(chain, hash, Some(command.clone())).into()),
+            );
         }
     }
 
@@ -188,7 +196,13 @@ impl Room for ChainwebMempool {
         gauge("mempool_batches", self.batches.len() as u64);
         gauge("mempool_bytes", sum(Pool::bytes));
         gauge("mempool_pending", sum(Pool::len));
-        gauge("mempool_push_queue", self.sessions.values().map(sync::Sync::queued).sum::<usize>() as u64);
+        gauge(
+            "mempool_push_queue",
+            self.sessions
+                .values()
+                .map(sync::Sync::queued)
+                .sum::<usize>() as u64,
+        );
         gauge("mempool_sessions", self.sessions.len() as u64);
     }
 }
@@ -196,7 +210,10 @@ impl Room for ChainwebMempool {
 impl ChainwebMempool {
     /// The hashes pending on `chain`, in no particular order.
     pub fn pending(&self, chain: ChainId) -> impl Iterator<Item = (TxHash, &Arc<Command>)> {
-        self.pools.get(usize::from(chain.0)).into_iter().flat_map(Pool::iter)
+        self.pools
+            .get(usize::from(chain.0))
+            .into_iter()
+            .flat_map(Pool::iter)
     }
 
     fn chains(&self) -> impl Iterator<Item = (ChainId, &Pool)> {
@@ -234,7 +251,12 @@ impl ChainwebMempool {
         self.batches_begun += 1;
         let id = self.batches_begun;
         let count = commands.len();
-        let mut batch = Batch { origin, chain, commands: Vec::with_capacity(count), outstanding: 0 };
+        let mut batch = Batch {
+            origin,
+            chain,
+            commands: Vec::with_capacity(count),
+            outstanding: 0,
+        };
         for command in commands {
             match self.check(cx, chain, &command) {
                 Err(error) => {
@@ -243,7 +265,10 @@ impl ChainwebMempool {
                 }
                 Ok(Signatures::Good) => batch.commands.push(Some(command)),
                 Ok(Signatures::Unknown) => {
-                    let then = Then::Checked { batch: id, place: batch.commands.len() };
+                    let then = Then::Checked {
+                        batch: id,
+                        place: batch.commands.len(),
+                    };
                     cx.verify(VerifyJob::Command(command.clone()), then);
                     batch.commands.push(Some(command));
                     batch.outstanding += 1;
@@ -278,15 +303,25 @@ impl ChainwebMempool {
         let pending = command.key().full().and_then(|hash| pool.get(&hash));
         let good = command.signers().is_empty()
             || pending.is_some_and(|pending| pending.digest() == command.digest());
-        Ok(if good { Signatures::Good } else { Signatures::Unknown })
+        Ok(if good {
+            Signatures::Good
+        } else {
+            Signatures::Unknown
+        })
     }
 
     /// Stores a batch when its last check is done, and answers who gave it.
     fn finish(&mut self, cx: &mut Cx<'_, Self>, id: u64) {
-        if self.batches.get(&id).is_none_or(|batch| batch.outstanding > 0) {
+        if self
+            .batches
+            .get(&id)
+            .is_none_or(|batch| batch.outstanding > 0)
+        {
             return;
         }
-        let Some(batch) = self.batches.remove(&id) else { return };
+        let Some(batch) = self.batches.remove(&id) else {
+            return;
+        };
         let (chain, now) = (batch.chain, cx.now().wall.as_micros());
         let mut valid = Vec::with_capacity(batch.commands.len());
         for command in batch.commands.into_iter().flatten() {
@@ -330,7 +365,11 @@ impl ChainwebMempool {
             (Origin::Reload, Some(hash)) => cx.put_lazily(Row::Pending(chain, hash, None)),
             (Origin::Reload | Origin::Request(_) | Origin::Session(_), _) => {}
         }
-        cx.event(Event::TxRejected { chain, hash, error: Box::new(error) });
+        cx.event(Event::TxRejected {
+            chain,
+            hash,
+            error: Box::new(error),
+        });
     }
 
     fn prune(&mut self, cx: &mut Cx<'_, Self>) {
@@ -339,7 +378,10 @@ impl ChainwebMempool {
             let expired = pool.prune(now);
             let chain = ChainId(index);
             if !expired.is_empty() {
-                cx.event(Event::TxExpired { chain, count: expired.len() });
+                cx.event(Event::TxExpired {
+                    chain,
+                    count: expired.len(),
+                });
             }
             for hash in expired {
                 cx.put_lazily(Row::Pending(chain, hash, None));

@@ -79,18 +79,25 @@ impl Pool {
     }
 
     pub(super) fn get(&self, hash: &TxHash) -> Option<&Arc<Command>> {
-        self.places.get(hash).map(|place| &self.entries[*place].command)
+        self.places
+            .get(hash)
+            .map(|place| &self.entries[*place].command)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (TxHash, &Arc<Command>)> {
-        self.entries.iter().map(|entry| (entry.hash, &entry.command))
+        self.entries
+            .iter()
+            .map(|entry| (entry.hash, &entry.command))
     }
 
     /// What is pending, or what was inserted since a mark and is still pending. A mark of another
     /// run, from the future, or older than the log counts as none. Rule: Chainweb, `getPending`.
     pub(super) fn pending_since(&self, since: Option<Mark>) -> (Vec<TxHash>, Mark) {
         let inserted = self.inserted.cast_signed();
-        let mark = Mark { nonce: self.nonce, since: inserted };
+        let mark = Mark {
+            nonce: self.nonce,
+            since: inserted,
+        };
         let valid = since.filter(|since| {
             since.nonce == self.nonce
                 && since.since > inserted.saturating_sub(RECENT_LOG_MAX as i64)
@@ -106,7 +113,9 @@ impl Pool {
             .take_while(|(number, _)| number.cast_signed() >= since.since)
             // A command that was inserted again is told of once, where it came last.
             .filter(|(number, hash)| {
-                self.places.get(hash).is_some_and(|place| self.entries[*place].number == *number)
+                self.places
+                    .get(hash)
+                    .is_some_and(|place| self.entries[*place].number == *number)
             })
             .map(|(_, hash)| *hash)
             .collect();
@@ -115,7 +124,9 @@ impl Pool {
 
     /// Steps 6 and 7 of the insert pipeline: neither mined nor bad-listed.
     pub(super) fn check_history(&self, command: &Command, now_us: u64) -> Result<(), InsertError> {
-        let Some(hash) = command.key().full() else { return Ok(()) };
+        let Some(hash) = command.key().full() else {
+            return Ok(());
+        };
         if self.mined.holds(&hash, now_us) {
             return Err(InsertError::Duplicate);
         }
@@ -134,7 +145,9 @@ impl Pool {
         let mut room = self.entries_max.saturating_sub(self.entries.len());
         let mut outcome = Vec::with_capacity(batch.len());
         for command in batch {
-            let Some(hash) = command.key().full() else { continue };
+            let Some(hash) = command.key().full() else {
+                continue;
+            };
             if room == 0 || self.bytes + command.byte_size() > self.bytes_max {
                 outcome.push((hash, command, Stored::Dropped));
                 continue;
@@ -149,14 +162,17 @@ impl Pool {
 
     fn keep(&mut self, hash: TxHash, command: &Arc<Command>, number: u64) -> Stored {
         self.bytes += command.byte_size();
-        let entry = Entry { hash, command: command.clone(), number };
+        let entry = Entry {
+            hash,
+            command: command.clone(),
+            number,
+        };
         let stored = match self.places.get(&hash) {
             Some(place) => {
                 let before = std::mem::replace(&mut self.entries[*place], entry);
                 self.bytes -= before.command.byte_size();
-                if before.number == number && self.recent.back().is_some_and(|(n, _)| *n == number)
-                {
-                    return Stored::Repeated;
+                if before.number == number && self.inserted > number + 1 {
+                    return Stored::Repeated; // twice in one batch: the log has it
                 }
                 Stored::Repeated
             }
@@ -204,7 +220,9 @@ impl Pool {
     }
 
     fn remove(&mut self, hash: &TxHash) {
-        let Some(place) = self.places.remove(hash) else { return };
+        let Some(place) = self.places.remove(hash) else {
+            return;
+        };
         let entry = self.entries.swap_remove(place);
         self.bytes -= entry.command.byte_size();
         if let Some(moved) = self.entries.get(place) {

@@ -96,7 +96,9 @@ impl ChainwebPeers {
             probe.waiters.push(waiter);
             return cx.event(Event::ProbeJoined { addr });
         }
-        let of_source = source.and_then(|source| self.probes.by_source.get(&source)).copied();
+        let of_source = source
+            .and_then(|source| self.probes.by_source.get(&source))
+            .copied();
         if self.probes.len() >= cx.limits().probes_max
             || of_source.unwrap_or(0) >= cx.limits().probes_per_source_max
         {
@@ -105,7 +107,13 @@ impl ChainwebPeers {
         if let Some(source) = source {
             *self.probes.by_source.entry(source).or_default() += 1;
         }
-        self.probes.by_addr.insert(addr.clone(), Probe { source, waiters: vec![waiter] });
+        self.probes.by_addr.insert(
+            addr.clone(),
+            Probe {
+                source,
+                waiters: vec![waiter],
+            },
+        );
         cx.event(Event::ProbeSent { addr: addr.clone() });
         let to = Endpoint {
             addr: addr.clone(),
@@ -113,7 +121,10 @@ impl ChainwebPeers {
             via: Via::Tls,
             part: Part::Head,
         };
-        let request = Request::Page { network, query: PageQuery::default() };
+        let request = Request::Page {
+            network,
+            query: PageQuery::default(),
+        };
         let timeout = cx.config().sessions.probe_timeout;
         cx.call(to, request, timeout, Then::Probed { addr });
     }
@@ -124,7 +135,9 @@ impl ChainwebPeers {
         addr: &HostAddr,
         result: Result<Answer, CallError>,
     ) {
-        let Some(probe) = self.probes.by_addr.remove(addr) else { return };
+        let Some(probe) = self.probes.by_addr.remove(addr) else {
+            return;
+        };
         if let Some(source) = probe.source
             && let Some(count) = self.probes.by_source.get_mut(&source)
         {
@@ -150,7 +163,10 @@ impl ChainwebPeers {
                 }
                 (Waiter::Session { network, peer }, Ok(())) => self.accept(cx, network, peer),
                 (Waiter::Session { peer, .. }, Err(refusal)) => {
-                    cx.event(Event::PeerRefused { addr: peer.address, refusal });
+                    cx.event(Event::PeerRefused {
+                        addr: peer.address,
+                        refusal,
+                    });
                 }
             }
         }
@@ -182,7 +198,12 @@ impl ChainwebPeers {
         let (mark, peers_max) = (cx.rng().bits(), cx.limits().peers_max);
         let addr = peer.address.clone();
         let (commons, journal) = cx.commons_mut();
-        let at = Insertion { success, sticky, mark, peers_max };
+        let at = Insertion {
+            success,
+            sticky,
+            mark,
+            peers_max,
+        };
         match commons.peers.insert(journal, peer, network, at) {
             Inserted::New | Inserted::Replaced => cx.event(Event::PeerAdded { network, addr }),
             Inserted::Full | Inserted::Merged => {}
@@ -233,14 +254,15 @@ fn judge(result: Result<Answer, CallError>) -> Result<(), Refusal> {
         VersionHeader::Declared(version) if version.is_accepted() => Ok(()),
         VersionHeader::Declared(version) => Err(Refusal::NodeVersionNotAccepted(version)),
         VersionHeader::Missing => unreachable("missing X-Chainweb-Node-Version header"),
-        VersionHeader::Unreadable => {
-            unreachable("TextFormatException \"Prelude.read: no parse\"")
-        }
+        VersionHeader::Unreadable => unreachable("TextFormatException \"Prelude.read: no parse\""),
     }
 }
 
 fn refuse(cx: &mut Cx<'_, ChainwebPeers>, id: RequestId, addr: HostAddr, refusal: Refusal) {
-    cx.event(Event::PeerRefused { addr, refusal: refusal.clone() });
+    cx.event(Event::PeerRefused {
+        addr,
+        refusal: refusal.clone(),
+    });
     cx.respond(id, Response::Refused(refusal));
 }
 

@@ -52,9 +52,7 @@ pub(crate) fn encode(response: &Response) -> Reply {
     match response {
         Response::Added => Reply::json(204, Bytes::new()),
         Response::Page(page) => Reply::json(200, page.json()),
-        Response::Refused(refusal) => {
-            Reply::text(400, format!("{REFUSED}{}", refusal.text()))
-        }
+        Response::Refused(refusal) => Reply::text(400, format!("{REFUSED}{}", refusal.text())),
     }
 }
 
@@ -70,13 +68,23 @@ pub(crate) fn encode_request(site: &Site, request: &Request) -> Outgoing {
             if let Some(next) = query.next {
                 target.push_str(&format!("{separator}next={next}"));
             }
-            Outgoing { method: Method::GET, target, json: false, body: Bytes::new() }
+            Outgoing {
+                method: Method::GET,
+                target,
+                json: false,
+                body: Bytes::new(),
+            }
         }
         Request::Put { network, peer } => {
             let mut body = Vec::new();
             peer.write_json(&mut body);
             let target = chainweb::target(site, *network, "peer");
-            Outgoing { method: Method::PUT, target, json: true, body: body.into() }
+            Outgoing {
+                method: Method::PUT,
+                target,
+                json: true,
+                body: body.into(),
+            }
         }
     }
 }
@@ -134,7 +142,11 @@ impl Page {
                 Cursor::Exclusive(at) => Ok(u64::try_from(at).ok().map(|at| at + 1)),
             }
         })?;
-        Ok(Self { items, next: next.flatten(), ..Self::default() })
+        Ok(Self {
+            items,
+            next: next.flatten(),
+            ..Self::default()
+        })
     }
 }
 
@@ -159,7 +171,10 @@ fn read_info(value: &Value<'_>) -> Result<PeerInfo, Error> {
 }
 
 fn read_id(value: &Value<'_>) -> Result<Fingerprint, Error> {
-    value.string("PeerId")?.parse().map_err(|error: crate::ids::IdError| Error::new(error.to_string()))
+    value
+        .string("PeerId")?
+        .parse()
+        .map_err(|error: crate::ids::IdError| Error::new(error.to_string()))
 }
 
 impl Refusal {
@@ -185,10 +200,16 @@ impl Refusal {
         }
         if let Some(why) = text.strip_prefix("IsNotReachable \"") {
             let why = why.strip_suffix('"')?;
-            return Some(Self::IsNotReachable(why.replace("\\\"", "\"").replace("\\\\", "\\")));
+            return Some(Self::IsNotReachable(
+                why.replace("\\\"", "\"").replace("\\\\", "\\"),
+            ));
         }
-        let version = text.strip_prefix("NodeVersionNotAccepted (NodeVersion {_getNodeVersion = [")?;
+        let version =
+            text.strip_prefix("NodeVersionNotAccepted (NodeVersion {_getNodeVersion = [")?;
         let parts = version.strip_suffix("]})")?.replace(',', ".");
-        parts.parse::<NodeVersion>().ok().map(Self::NodeVersionNotAccepted)
+        parts
+            .parse::<NodeVersion>()
+            .ok()
+            .map(Self::NodeVersionNotAccepted)
     }
 }

@@ -143,8 +143,16 @@ fn make_page(cx: &Cx<'_, ChainwebPeers>, network: NetworkId, query: PageQuery) -
     };
     if commons.bans.is_empty() {
         let (items, next) = window(listing.len());
-        let items = listing[items].iter().filter_map(|(_, key)| shown(*key)).cloned().collect();
-        return Page { items, next, ..Page::default() };
+        let items = listing[items]
+            .iter()
+            .filter_map(|(_, key)| shown(*key))
+            .cloned()
+            .collect();
+        return Page {
+            items,
+            next,
+            ..Page::default()
+        };
     }
     let wall = cx.now().wall;
     let visible: Vec<_> = listing
@@ -153,5 +161,9 @@ fn make_page(cx: &Cx<'_, ChainwebPeers>, network: NetworkId, query: PageQuery) -
         .filter(|info| !commons.is_banned(wall, info))
         .collect();
     let (items, next) = window(visible.len());
-    Page { items: visible[items].iter().copied().cloned().collect(), next, ..Page::default() }
+    Page {
+        items: visible[items].iter().copied().cloned().collect(),
+        next,
+        ..Page::default()
+    }
 }

@@ -46,7 +46,9 @@ pub(super) fn loops(config: &Config) -> Vec<Loop> {
     let of = &config.sessions;
     let mempools = (0..config.chains)
         .map(|chain| make(NetworkId::Mempool(chain), of.mempool_max, of.mempool_length));
-    core::iter::once(make(NetworkId::Cut, of.cut_max, of.cut_length)).chain(mempools).collect()
+    core::iter::once(make(NetworkId::Cut, of.cut_max, of.cut_length))
+        .chain(mempools)
+        .collect()
 }
 
 // After a failed synchronisation: 0.4 to 0.5 s, twice as long for each further one in a row.
@@ -77,26 +79,43 @@ impl ChainwebPeers {
 
     /// One turn of a loop: start the next session, if there is room and somebody to have it with.
     pub(super) fn turn(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId) {
-        let Some(turn) = self.loops.iter().find(|turn| turn.network == network) else { return };
+        let Some(turn) = self.loops.iter().find(|turn| turn.network == network) else {
+            return;
+        };
         if turn.syncing.is_some() || turn.active.len() >= turn.sessions_max {
             return;
         }
         let Some(peer) = choose(cx, turn) else {
             return self.restore_known(cx);
         };
-        let Some(addr) = cx.commons().peers.get(peer).map(|peer| peer.info.address.clone()) else {
+        let Some(addr) = cx
+            .commons()
+            .peers
+            .get(peer)
+            .map(|peer| peer.info.address.clone())
+        else {
             return;
         };
         let (commons, _) = cx.commons_mut();
         commons.peers.session_began(peer);
-        let session = commons.sessions.begin(Session { network, addr, peer, open: false });
-        let Some(turn) = self.loop_of(network) else { return };
+        let session = commons.sessions.begin(Session {
+            network,
+            addr,
+            peer,
+            open: false,
+        });
+        let Some(turn) = self.loop_of(network) else {
+            return;
+        };
         turn.active.push(session);
         if cx.config().private {
             return self.open(cx, session);
         }
         turn.syncing = Some(session);
-        let request = Request::Page { network, query: PageQuery::default() };
+        let request = Request::Page {
+            network,
+            query: PageQuery::default(),
+        };
         self.ask(cx, session, request, Then::Announce { session });
     }
 
@@ -107,7 +126,9 @@ impl ChainwebPeers {
         session: SessionId,
         result: Result<Answer, CallError>,
     ) {
-        let Some((network, peer)) = running(cx, session) else { return };
+        let Some((network, peer)) = running(cx, session) else {
+            return;
+        };
         let page = match result {
             Err(CallError::IdentityMismatch) => return self.mismatch(cx, session, peer),
             Ok(Answer {
@@ -122,7 +143,10 @@ impl ChainwebPeers {
             }
             Ok(_) | Err(_) => return self.session_over(cx, session, false),
         };
-        let request = Request::Put { network, peer: cx.config().own_info() };
+        let request = Request::Put {
+            network,
+            peer: cx.config().own_info(),
+        };
         self.ask(cx, session, request, Then::Learn { session, page });
     }
 
@@ -134,10 +158,15 @@ impl ChainwebPeers {
         page: &Arc<Page>,
         result: Result<Answer, CallError>,
     ) {
-        let Some((network, peer)) = running(cx, session) else { return };
+        let Some((network, peer)) = running(cx, session) else {
+            return;
+        };
         match result {
             Err(CallError::IdentityMismatch) => return self.mismatch(cx, session, peer),
-            Ok(Answer { response: rooms::Response::ChainwebPeers(Response::Added), .. }) => {}
+            Ok(Answer {
+                response: rooms::Response::ChainwebPeers(Response::Added),
+                ..
+            }) => {}
             Ok(_) | Err(_) => return self.session_over(cx, session, false),
         }
         let own = cx.config().identity.fingerprint;
@@ -157,15 +186,23 @@ impl ChainwebPeers {
 
     /// A session is over: by its time, because its work or its synchronisation failed.
     pub(super) fn session_over(&mut self, cx: &mut Cx<'_, Self>, session: SessionId, well: bool) {
-        let Some(ended) = self.end(cx, session) else { return };
+        let Some(ended) = self.end(cx, session) else {
+            return;
+        };
         let wall = cx.now().wall;
         let (commons, journal) = cx.commons_mut();
         if well {
             commons.peers.succeeded(journal, ended.peer, wall);
-            cx.event(Event::SessionEnded { network: ended.network, addr: ended.addr });
+            cx.event(Event::SessionEnded {
+                network: ended.network,
+                addr: ended.addr,
+            });
         } else {
             commons.peers.failed(journal, ended.peer);
-            cx.event(Event::SessionFailed { network: ended.network, addr: ended.addr });
+            cx.event(Event::SessionFailed {
+                network: ended.network,
+                addr: ended.addr,
+            });
         }
         self.go_on(cx, ended.network, well);
     }
@@ -179,7 +216,9 @@ impl ChainwebPeers {
             .copied()
             .filter(|session| {
                 let commons = cx.commons();
-                let Some(session) = commons.sessions.get(*session) else { return false };
+                let Some(session) = commons.sessions.get(*session) else {
+                    return false;
+                };
                 BanKey::of_address(&session.addr) == *key
                     || commons.peers.get(session.peer).is_some_and(|peer| {
                         peer.info.id.map(BanKey::Fingerprint).as_ref() == Some(key)
@@ -195,12 +234,18 @@ impl ChainwebPeers {
     }
 
     fn open(&mut self, cx: &mut Cx<'_, Self>, session: SessionId) {
-        let Some((network, peer)) = running(cx, session) else { return };
-        let Some(turn) = self.loop_of(network) else { return };
+        let Some((network, peer)) = running(cx, session) else {
+            return;
+        };
+        let Some(turn) = self.loop_of(network) else {
+            return;
+        };
         turn.syncing = turn.syncing.filter(|syncing| *syncing != session);
         turn.failures = 0;
         let length = micros(turn.length);
-        let length = cx.rng().range(length - length / 10, length + length / 10 + 1);
+        let length = cx
+            .rng()
+            .range(length - length / 10, length + length / 10 + 1);
         cx.arm(Timer::SessionEnd(session), Duration::from_micros(length));
         let wall = cx.now().wall;
         let (commons, journal) = cx.commons_mut();
@@ -278,7 +323,11 @@ impl ChainwebPeers {
         let config = cx.config();
         let lost = config.known_peers.iter().any(|info| {
             info.address != config.address
-                && cx.commons().peers.find(&info.address).is_none_or(|(_, peer)| !peer.sticky)
+                && cx
+                    .commons()
+                    .peers
+                    .find(&info.address)
+                    .is_none_or(|(_, peer)| !peer.sticky)
         });
         if lost && cx.commons().sessions.is_empty() {
             self.insert_known(cx);
@@ -291,18 +340,27 @@ impl ChainwebPeers {
 }
 
 fn running(cx: &Cx<'_, ChainwebPeers>, session: SessionId) -> Option<(NetworkId, PeerKey)> {
-    cx.commons().sessions.get(session).map(|session| (session.network, session.peer))
+    cx.commons()
+        .sessions
+        .get(session)
+        .map(|session| (session.network, session.peer))
 }
 
 /// Keeps what a handshake has proved. On a network without peer validation, a peer without an
 /// identity is pinned to the certificate of the first contact.
 fn prove(cx: &mut Cx<'_, ChainwebPeers>, peer: PeerKey, cert: &crate::input::PeerCert) {
-    let Some(entry) = cx.commons().peers.get(peer) else { return };
+    let Some(entry) = cx.commons().peers.get(peer) else {
+        return;
+    };
     let pin = entry.info.id.is_none() && !cx.config().network.peer_validation();
-    let key = (pin || entry.info.id == Some(cert.fingerprint)).then_some(cert.key).flatten();
+    let key = (pin || entry.info.id == Some(cert.fingerprint))
+        .then_some(cert.key)
+        .flatten();
     let addr = entry.info.address.clone();
     let (commons, journal) = cx.commons_mut();
-    commons.peers.proved(journal, peer, pin.then_some(cert.fingerprint), key);
+    commons
+        .peers
+        .proved(journal, peer, pin.then_some(cert.fingerprint), key);
     if pin {
         cx.event(Event::PeerPinned { addr });
     }
@@ -330,7 +388,10 @@ fn choose(cx: &mut Cx<'_, ChainwebPeers>, turn: &Loop) -> Option<PeerKey> {
             continue;
         }
         let shared = peer.sessions > 0 && peer.failures <= 1;
-        groups.entry((!shared).then_some(peer.failures)).or_default().push(key);
+        groups
+            .entry((!shared).then_some(peer.failures))
+            .or_default()
+            .push(key);
     }
     let groups: Vec<Vec<PeerKey>> = groups.into_values().collect();
     let mut group = 0;

@@ -49,7 +49,10 @@ impl Request {
             Self::Page { network, .. } => (network, false),
             Self::Put { network, .. } => (network, true),
         };
-        Some(Charge { mempool: matches!(network, NetworkId::Mempool(_)), put_peer })
+        Some(Charge {
+            mempool: matches!(network, NetworkId::Mempool(_)),
+            put_peer,
+        })
     }
 }
 
@@ -149,7 +152,9 @@ impl Record for Row {
     }
 
     fn decode(key: &[u8], _: &[u8]) -> Result<Self, RowError> {
-        Err(RowError::UnknownTable { table: key.first().copied().unwrap_or(0) })
+        Err(RowError::UnknownTable {
+            table: key.first().copied().unwrap_or(0),
+        })
     }
 }
 
@@ -183,7 +188,11 @@ events! {
 #[derive(Clone, Debug)]
 pub(crate) enum Waiter {
     /// A request to add the peer.
-    Request { id: RequestId, network: NetworkId, peer: PeerInfo },
+    Request {
+        id: RequestId,
+        network: NetworkId,
+        peer: PeerInfo,
+    },
     /// A session that learned of the peer.
     Session { network: NetworkId, peer: PeerInfo },
 }
@@ -193,7 +202,9 @@ pub(crate) const fn reason(error: CallError) -> &'static str {
         CallError::Busy => "TooManyProbes",
         CallError::IdentityMismatch => "CertificateMismatch",
         CallError::Malformed => "InvalidStatusLine",
-        CallError::Refused => "ConnectionFailure Network.Socket.connect: does not exist (Connection refused)",
+        CallError::Refused => {
+            "ConnectionFailure Network.Socket.connect: does not exist (Connection refused)"
+        }
         CallError::Timeout => "ConnectionTimeout",
         CallError::TooLarge => "ResponseBodyTooLarge",
         CallError::Unreachable => "ConnectionFailure: host cannot be reached",
