@@ -68,7 +68,7 @@ impl FromStr for BanKey {
 }
 
 /// Why and how long.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub struct Ban {
     /// Why.
     pub reason: BanReason,
@@ -79,7 +79,7 @@ pub struct Ban {
 }
 
 /// Why someone is banned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub enum BanReason {
     /// An operator said so.
     Manual,

@@ -80,7 +80,7 @@ impl Commons {
 }
 
 /// The durable part of the commons.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Row {
     /// A ban, promised.
     Ban(BanKey, Option<Ban>),

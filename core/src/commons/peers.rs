@@ -42,7 +42,7 @@ pub struct Peer {
 }
 
 /// A set of networks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(transparent)]
 pub struct Networks(u32);
 
@@ -71,7 +71,7 @@ impl Networks {
 }
 
 /// A peer as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub struct PeerRecord {
     /// `host:port`, in the spelling it was announced with.
     pub address: String,
@@ -84,7 +84,7 @@ pub struct PeerRecord {
 }
 
 /// How reachable a peer was, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub struct Liveness {
     /// Failures since the last success.
     pub failures: u32,

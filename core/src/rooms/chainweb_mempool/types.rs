@@ -16,7 +16,7 @@ use crate::rows::{Record, RowError, VALUE_VERSION, payload};
 pub struct ChainId(pub u8);
 
 /// What can be asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Request {
     /// Of which chain.
     pub chain: ChainId,
@@ -25,7 +25,7 @@ pub struct Request {
 }
 
 /// What can be asked of one chain's mempool.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Query {
     /// `POST getPending`: what is pending, or what is new since a mark.
     GetPending(Option<Mark>),
@@ -38,7 +38,7 @@ pub enum Query {
 }
 
 /// A point in a pool's history: valid while the server runs, and for 2,048 insertions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// Drawn by the server when it starts; any signed 64-bit number.
     pub nonce: i64,
@@ -69,7 +69,7 @@ impl Request {
 }
 
 /// What can be answered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Response {
     /// Too many checks are under way.
     Busy,
@@ -88,6 +88,21 @@ pub enum Response {
         /// The mark to ask with next time.
         mark: Mark,
     },
+}
+
+impl Response {
+    /// The status under which the answer goes out.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        200
+    }
+}
+
+impl core::hash::Hash for Command {
+    /// Tells commands apart by the digest that each of them keeps.
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.digest().hash(state);
+    }
 }
 
 /// What to do once a call is answered or a check is done.
@@ -129,7 +144,7 @@ pub enum Timer {
 }
 
 /// A pending command; a hint, because a mempool may lose it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Row {
     /// Pending on a chain, as its canonical text.
     Pending(ChainId, TxHash, Option<Arc<Command>>),

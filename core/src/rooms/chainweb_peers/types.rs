@@ -14,7 +14,7 @@ use crate::input::{CallError, RequestId};
 use crate::rows::{Record, RowError};
 
 /// What can be asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Request {
     /// `GET {network}/peer`: a page of the network's peers.
     Page {
@@ -57,7 +57,7 @@ impl Request {
 }
 
 /// What can be answered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Response {
     /// The peer was added, or was known.
     Added,
@@ -83,8 +83,34 @@ impl PartialEq for Page {
     }
 }
 
+impl core::hash::Hash for Page {
+    /// Tells pages apart by the start of each identity, or by the address where there is none.
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.next.hash(state);
+        state.write_usize(self.items.len());
+        for item in &self.items {
+            match &item.id {
+                Some(id) => state.write(&id.0[..8]),
+                None => item.address.hash(state),
+            }
+        }
+    }
+}
+
+impl Response {
+    /// The status under which the answer goes out.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Added => 204,
+            Self::Page(_) => 200,
+            Self::Refused(_) => 400,
+        }
+    }
+}
+
 /// Why a peer is not taken. The texts are Chainweb's, after `Invalid hostaddress: `.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The address is our own.
     IsLocalPeerAddress,
@@ -130,7 +156,7 @@ pub enum Timer {
 }
 
 /// The room has no rows of its own: peers are the commons'.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Row {}
 
 impl Row {
