@@ -34,6 +34,8 @@ mod bench;
 mod client;
 pub mod commands;
 mod disk;
+pub mod fuzz;
+pub mod generate;
 mod message;
 mod peer;
 mod rng;
