@@ -57,18 +57,33 @@ struct Rate {
 }
 
 // A stock node allows 50, 20 and 11 requests a second with bursts of four seconds' worth.
-const GLOBAL: Rate = Rate { interval: Duration::from_millis(25), burst: Duration::from_secs(4) };
-const MEMPOOL: Rate = Rate { interval: Duration::from_micros(62_500), burst: Duration::from_secs(4) };
-const PUT_PEER: Rate = Rate { interval: Duration::from_millis(115), burst: Duration::from_secs(4) };
+const GLOBAL: Rate = Rate {
+    interval: Duration::from_millis(25),
+    burst: Duration::from_secs(4),
+};
+const MEMPOOL: Rate = Rate {
+    interval: Duration::from_micros(62_500),
+    burst: Duration::from_secs(4),
+};
+const PUT_PEER: Rate = Rate {
+    interval: Duration::from_millis(115),
+    burst: Duration::from_secs(4),
+};
 
 impl Calls {
     /// Registers a call, or refuses it because too many are under way.
     pub(crate) fn open(&mut self, limits: &Limits, call: Pending) -> Result<CallId, Then> {
-        let in_flight = self.lines.get(&call.to.addr).map_or(0, |line| line.in_flight);
+        let in_flight = self
+            .lines
+            .get(&call.to.addr)
+            .map_or(0, |line| line.in_flight);
         if self.slots.len() >= limits.calls_max || in_flight >= limits.calls_per_peer_max {
             return Err(call.then);
         }
-        self.lines.entry(call.to.addr.clone()).or_default().in_flight += 1;
+        self.lines
+            .entry(call.to.addr.clone())
+            .or_default()
+            .in_flight += 1;
         Ok(CallId(self.slots.insert(call)))
     }
 
@@ -118,10 +133,7 @@ impl Calls {
 
 impl Line {
     fn idle(&self, now: Instant) -> bool {
-        self.in_flight == 0
-            && self.global <= now
-            && self.mempool <= now
-            && self.put_peer <= now
+        self.in_flight == 0 && self.global <= now && self.mempool <= now && self.put_peer <= now
     }
 }
 

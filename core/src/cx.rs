@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use crate::calls::{Calls, Charge, Pending};
 use crate::commons::bans::{Ban, BanKey, BanReason};
+use crate::commons::sessions::SessionId;
 use crate::commons::{Commons, Notice, Row as CommonsRow};
 use crate::config::Config;
 use crate::event::NodeEvent;
 use crate::gate::Gate;
 use crate::input::{CallError, CallId, RequestId};
 use crate::limits::Limits;
-use crate::output::{Endpoint, Output};
+use crate::output::{Endpoint, Output, Part, Trust, Via};
 use crate::rng::Stream;
 use crate::rooms::{Event, Request, Room, Scope, Then};
 use crate::rows::Journal;
@@ -85,7 +86,9 @@ impl<R: Room> Cx<'_, R> {
     /// Answers a request. Held until every row of this input and before it is durable.
     pub fn respond(&mut self, id: RequestId, response: impl Into<R::Response>) {
         let response = response.into().into();
-        self.shared.staged.push((R::SCOPE, Output::Respond { id, response }));
+        self.shared
+            .staged
+            .push((R::SCOPE, Output::Respond { id, response }));
     }
 
     /// Asks a peer; `then` comes back with the answer or the reason there is none.
@@ -102,26 +105,60 @@ impl<R: Room> Cx<'_, R> {
         let request: Request = request.into();
         let to = Arc::new(to);
         let charge = request.charge();
-        let pending = Pending { scope: R::SCOPE, to: to.clone(), timeout, then: then.into() };
+        let pending = Pending {
+            scope: R::SCOPE,
+            to: to.clone(),
+            timeout,
+            then: then.into(),
+        };
         let id = match self.shared.calls.open(&self.shared.config.limits, pending) {
             Ok(id) => id,
             Err(then) => {
-                self.shared.stillborn.push_back((R::SCOPE, then, CallError::Busy));
+                self.shared
+                    .stillborn
+                    .push_back((R::SCOPE, then, CallError::Busy));
                 return None;
             }
         };
-        match charge.map(|charge: Charge| {
-            self.shared.calls.reserve(self.now.mono, &to.addr, charge)
-        }) {
+        match charge
+            .map(|charge: Charge| self.shared.calls.reserve(self.now.mono, &to.addr, charge))
+        {
             Some(at) if at > self.now.mono => {
                 self.shared.paced.insert((at, id), request);
-                let first = self.shared.paced.first_key_value().map_or(at, |((at, _), _)| *at);
+                let first = self
+                    .shared
+                    .paced
+                    .first_key_value()
+                    .map_or(at, |((at, _), _)| *at);
                 self.shared.timers.arm(Due::Pace, first);
-                self.shared.staged.push((R::SCOPE, Output::Event(NodeEvent::CallPaced.into())));
+                self.shared
+                    .staged
+                    .push((R::SCOPE, Output::Event(NodeEvent::CallPaced.into())));
             }
-            _ => self.shared.staged.push((R::SCOPE, Output::Call { id, to, request })),
+            _ => self
+                .shared
+                .staged
+                .push((R::SCOPE, Output::Call { id, to, request })),
         }
         Some(id)
+    }
+
+    /// How to reach the peer of a session, while both last.
+    #[must_use]
+    pub fn session_endpoint(&self, session: SessionId) -> Option<Endpoint> {
+        let commons = &self.shared.commons;
+        let peer = commons.peers.get(commons.sessions.get(session)?.peer)?;
+        let trust = match peer.info.id {
+            Some(id) => Trust::Pinned(id),
+            None if self.shared.config.network.peer_validation() => Trust::Authorities,
+            None => Trust::Anyone,
+        };
+        Some(Endpoint {
+            addr: peer.info.address.clone(),
+            trust,
+            via: Via::Tls,
+            part: Part::Body,
+        })
     }
 
     /// Gives a call up; its `then` does not come back.
@@ -136,7 +173,9 @@ impl<R: Room> Cx<'_, R> {
     /// Has something checked; `then` comes back with the verdict. Identical jobs are checked once.
     pub fn verify(&mut self, job: VerifyJob, then: R::Then) {
         if let Some(id) = self.shared.jobs.open(&job, R::SCOPE, then.into()) {
-            self.shared.staged.push((R::SCOPE, Output::Verify { id, job }));
+            self.shared
+                .staged
+                .push((R::SCOPE, Output::Verify { id, job }));
         }
     }
 
@@ -152,7 +191,9 @@ impl<R: Room> Cx<'_, R> {
 
     /// Sets a deadline, in place of an earlier one of that name.
     pub fn arm(&mut self, timer: R::Timer, after: Duration) {
-        self.shared.timers.arm(Due::Room(timer.into()), self.now.mono + after);
+        self.shared
+            .timers
+            .arm(Due::Room(timer.into()), self.now.mono + after);
     }
 
     /// Sets a deadline unless one of that name stands.
@@ -174,18 +215,27 @@ impl<R: Room> Cx<'_, R> {
 
     /// Something worth counting has happened.
     pub fn event(&mut self, event: impl Into<Event>) {
-        self.shared.staged.push((R::SCOPE, Output::Event(event.into())));
+        self.shared
+            .staged
+            .push((R::SCOPE, Output::Event(event.into())));
     }
 
     /// Bans whoever goes by `keys` for the operator's ban window.
     pub fn ban(&mut self, keys: Vec<BanKey>, reason: BanReason) {
         let since_us = self.now.wall.as_micros();
         let until_us = since_us.saturating_add(micros(self.shared.config.ban_window));
-        let ban = Ban { reason, since_us, until_us };
+        let ban = Ban {
+            reason,
+            since_us,
+            until_us,
+        };
         for key in keys {
             let (commons, journal) = self.commons_mut();
             commons.bans.set(key.clone(), ban.clone());
-            journal.put(Scope::Commons, CommonsRow::Ban(key.clone(), Some(ban.clone())).into());
+            journal.put(
+                Scope::Commons,
+                CommonsRow::Ban(key.clone(), Some(ban.clone())).into(),
+            );
             self.notify(Notice::Banned(key));
         }
         self.shared.arm_ban_sweep(self.now);
@@ -210,7 +260,9 @@ impl Shared {
     pub(crate) fn arm_ban_sweep(&mut self, now: Now) {
         match self.commons.bans.next_end() {
             Some(end) => {
-                let wait = end.since(now.wall).clamp(Duration::from_millis(1), BAN_SWEEP_MAX);
+                let wait = end
+                    .since(now.wall)
+                    .clamp(Duration::from_millis(1), BAN_SWEEP_MAX);
                 self.timers.arm(Due::SweepBans, now.mono + wait);
             }
             None => self.timers.disarm(Due::SweepBans),

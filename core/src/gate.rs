@@ -63,10 +63,16 @@ impl Gate {
 
     /// Notes that commits up to `upto` are durable and hands out what may go, oldest first.
     pub(crate) fn persisted(&mut self, upto: CommitSeq, mut release: impl FnMut(Output)) {
-        assert!(upto <= self.issued, "a driver reported commit {upto} before it was issued");
+        assert!(
+            upto <= self.issued,
+            "a driver reported commit {upto} before it was issued"
+        );
         self.persisted = self.persisted.max(upto);
         for queue in &mut self.held {
-            while queue.front().is_some_and(|(need, _)| *need <= self.persisted) {
+            while queue
+                .front()
+                .is_some_and(|(need, _)| *need <= self.persisted)
+            {
                 if let Some((_, output)) = queue.pop_front() {
                     self.held_total -= 1;
                     release(output);

@@ -132,30 +132,29 @@ fn hex_value(digit: u8) -> u8 {
 }
 
 /// Base64url of 32 bytes: padding optional, stray trailing bits refused.
+/// The text form that identities share with transaction hashes.
 mod text {
-    use base64::Engine;
-    use base64::alphabet::URL_SAFE;
-    use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
-    use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::{Fingerprint, IdError};
-
-    const CONFIG: GeneralPurposeConfig =
-        NO_PAD.with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    const ENGINE: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, CONFIG);
+    use crate::base64url;
 
     pub(super) fn encode<'a>(
         bytes: &[u8; 32],
         buf: &'a mut [u8; Fingerprint::TEXT_LEN],
     ) -> &'a str {
-        let len = ENGINE
+        let len = URL_SAFE_NO_PAD
             .encode_slice(bytes, buf)
             .expect("43 characters hold 32 bytes");
         std::str::from_utf8(&buf[..len]).expect("base64url is ASCII")
     }
 
     pub(super) fn decode(s: &str) -> Result<[u8; 32], IdError> {
-        let bytes = ENGINE.decode(s).map_err(|_| IdError::Malformed)?;
+        if let Some(bytes) = base64url::decode_32(s.as_bytes()) {
+            return Ok(bytes);
+        }
+        let bytes = base64url::decode(s).map_err(|_| IdError::Malformed)?;
         <[u8; 32]>::try_from(bytes.as_slice())
             .map_err(|_| IdError::WrongLength { got: bytes.len() })
     }

@@ -17,6 +17,9 @@ pub mod rows;
 pub mod time;
 pub mod verify;
 
+pub mod base64url;
+pub mod json;
+
 mod calls;
 mod cx;
 mod gate;

@@ -24,7 +24,9 @@ impl<K: Eq + Hash, V> Lookup<K, V> {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let state = SeedableRandomState::with_seed(seed, SharedSeed::global_fixed());
-        Self { map: hashbrown::HashMap::with_hasher(state) }
+        Self {
+            map: hashbrown::HashMap::with_hasher(state),
+        }
     }
 
     /// How many keys there are.

@@ -67,14 +67,23 @@ impl Node {
     /// # Errors
     /// [`RestoreError`] if a row is damaged. The node must not run then: what it once promised
     /// is not there.
-    pub fn restore(config: Config, seed: Seed, now: Now, rows: Vec<Row>) -> Result<Self, RestoreError> {
+    pub fn restore(
+        config: Config,
+        seed: Seed,
+        now: Now,
+        rows: Vec<Row>,
+    ) -> Result<Self, RestoreError> {
         let mut rng = seed.stream("node");
         let mut rooms = Rooms::new(&config, &seed);
-        let mut commons =
-            Commons { peers: Peers::default(), bans: Bans::default(), sessions: Sessions::default() };
+        let mut commons = Commons {
+            peers: Peers::default(),
+            bans: Bans::default(),
+            sessions: Sessions::default(),
+        };
         // Peers first: other rows refer to them.
-        let (first, then): (Vec<Row>, Vec<Row>) =
-            rows.into_iter().partition(|row| matches!(row, Row::Commons(CommonsRow::Peer(..))));
+        let (first, then): (Vec<Row>, Vec<Row>) = rows
+            .into_iter()
+            .partition(|row| matches!(row, Row::Commons(CommonsRow::Peer(..))));
         for row in first.into_iter().chain(then) {
             match row {
                 Row::Commons(row) => restore_commons(&mut commons, &mut rng, row)?,
@@ -98,7 +107,12 @@ impl Node {
             notices: VecDeque::new(),
             hints_armed: false,
         };
-        Ok(Self { shared, rooms, owed, draining: false })
+        Ok(Self {
+            shared,
+            rooms,
+            owed,
+            draining: false,
+        })
     }
 
     /// Feeds one input; whatever the node wants done is appended to `out`.
@@ -111,11 +125,15 @@ impl Node {
                         Refused::Busy | Refused::Draining => NodeEvent::RequestRefused,
                     };
                     out.push(Output::Event(event.into()));
-                    out.push(Output::Respond { id, response: Response::Refused(refused) });
+                    out.push(Output::Respond {
+                        id,
+                        response: Response::Refused(refused),
+                    });
                 } else {
                     let reused = self.owed.insert(id, ()).is_some();
                     assert!(!reused, "request {id:?} was given twice");
-                    self.rooms.request(now, &mut self.shared, id, &from, request);
+                    self.rooms
+                        .request(now, &mut self.shared, id, &from, request);
                 }
             }
             Input::Hangup { id } => {
@@ -124,7 +142,8 @@ impl Node {
             Input::Reply { id, result } => self.reply(now, id, result, out),
             Input::Verdict { id, verdict } => {
                 for (_, then) in self.shared.jobs.close(id) {
-                    self.rooms.verdict(now, &mut self.shared, then, verdict.clone());
+                    self.rooms
+                        .verdict(now, &mut self.shared, then, verdict.clone());
                 }
             }
             Input::Persisted { upto } => self.persisted(now, upto, out),
@@ -184,9 +203,16 @@ impl Node {
             return Standing::Banned;
         }
         let known = caller.cert.is_some_and(|cert| {
-            self.shared.commons.peers.knows_fingerprint(&cert.fingerprint)
+            self.shared
+                .commons
+                .peers
+                .knows_fingerprint(&cert.fingerprint)
         });
-        if known { Standing::Known } else { Standing::Stranger }
+        if known {
+            Standing::Known
+        } else {
+            Standing::Stranger
+        }
     }
 
     /// The sizes of all tables and queues, by metric name.
@@ -225,7 +251,8 @@ impl Node {
         if from.listener == Listener::Api || self.shared.commons.bans.is_empty() {
             return false;
         }
-        from.cert.is_some_and(|cert| self.shared.commons.is_banned_cert(now.wall, &cert))
+        from.cert
+            .is_some_and(|cert| self.shared.commons.is_banned_cert(now.wall, &cert))
             || self.shared.commons.is_banned_caller(now.wall, from.addr)
     }
 
@@ -243,7 +270,9 @@ impl Node {
 
     fn persisted(&mut self, now: Now, upto: CommitSeq, out: &mut Outbox) {
         let mut released = Vec::new();
-        self.shared.gate.persisted(upto, |output| released.push(output));
+        self.shared
+            .gate
+            .persisted(upto, |output| released.push(output));
         for output in released {
             self.release(now, output, out);
         }
@@ -264,18 +293,33 @@ impl Node {
 
     fn start(&mut self, now: Now) {
         let commons = &self.shared.commons;
-        let event = NodeEvent::Started { peers: commons.peers.len(), bans: commons.bans.len() };
-        self.shared.staged.push((Scope::Commons, Output::Event(event.into())));
+        let event = NodeEvent::Started {
+            peers: commons.peers.len(),
+            bans: commons.bans.len(),
+        };
+        self.shared
+            .staged
+            .push((Scope::Commons, Output::Event(event.into())));
         self.shared.arm_ban_sweep(now);
         self.rooms.start(now, &mut self.shared);
     }
 
     fn expire_call(&mut self, now: Now, id: CallId) {
-        let Some(call) = self.shared.calls.close(now.mono, id) else { return };
-        let event = NodeEvent::CallFailed { to: call.to.addr.clone(), error: CallError::Timeout };
-        self.shared.staged.push((call.scope, Output::Event(event.into())));
-        self.shared.staged.push((call.scope, Output::Abandon { id }));
-        self.rooms.reply(now, &mut self.shared, call.then, Err(CallError::Timeout));
+        let Some(call) = self.shared.calls.close(now.mono, id) else {
+            return;
+        };
+        let event = NodeEvent::CallFailed {
+            to: call.to.addr.clone(),
+            error: CallError::Timeout,
+        };
+        self.shared
+            .staged
+            .push((call.scope, Output::Event(event.into())));
+        self.shared
+            .staged
+            .push((call.scope, Output::Abandon { id }));
+        self.rooms
+            .reply(now, &mut self.shared, call.then, Err(CallError::Timeout));
     }
 
     fn release_paced(&mut self, now: Now) {
@@ -287,7 +331,11 @@ impl Node {
             }
             let request = entry.remove();
             if let Some(call) = self.shared.calls.get(id) {
-                let output = Output::Call { id, to: call.to.clone(), request };
+                let output = Output::Call {
+                    id,
+                    to: call.to.clone(),
+                    request,
+                };
                 self.shared.staged.push((call.scope, output));
             }
         }
@@ -323,7 +371,9 @@ impl Node {
             self.shared.timers.disarm(Due::FlushHints);
             self.shared.hints_armed = false;
         } else if self.shared.journal.hints() > 0 && !self.shared.hints_armed {
-            self.shared.timers.arm(Due::FlushHints, now.mono + HINT_DELAY);
+            self.shared
+                .timers
+                .arm(Due::FlushHints, now.mono + HINT_DELAY);
             self.shared.hints_armed = true;
         }
         let mut staged = std::mem::take(&mut self.shared.staged);
@@ -347,7 +397,9 @@ impl Node {
                 }
             }
             Output::Call { id, .. } => {
-                let Some(call) = self.shared.calls.get(*id) else { return };
+                let Some(call) = self.shared.calls.get(*id) else {
+                    return;
+                };
                 let deadline = now.mono + call.timeout;
                 self.shared.timers.arm(Due::Call(*id), deadline);
             }
@@ -372,7 +424,10 @@ fn restore_commons(
         }
         CommonsRow::Peer(addr, Some(record)) => {
             if !commons.peers.restore(addr, &record, rng.bits()) {
-                return Err(RestoreError::Damaged { what: "peer", text: record.address });
+                return Err(RestoreError::Damaged {
+                    what: "peer",
+                    text: record.address,
+                });
             }
         }
         CommonsRow::Ban(_, None) | CommonsRow::Liveness(_, None) | CommonsRow::Peer(_, None) => {}

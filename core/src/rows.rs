@@ -59,7 +59,8 @@ pub enum RowError {
 /// Writes a value: the version byte and JSON.
 pub(crate) fn json_value<T: serde::Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = vec![VALUE_VERSION];
-    serde_json::to_writer(&mut bytes, value).expect("records have string keys and no failing parts");
+    serde_json::to_writer(&mut bytes, value)
+        .expect("records have string keys and no failing parts");
     bytes
 }
 
@@ -68,8 +69,10 @@ pub(crate) fn from_json_value<T: serde::de::DeserializeOwned>(
     table: u8,
     value: &[u8],
 ) -> Result<T, RowError> {
-    serde_json::from_slice(payload(table, value)?)
-        .map_err(|error| RowError::DamagedValue { table, reason: error.to_string() })
+    serde_json::from_slice(payload(table, value)?).map_err(|error| RowError::DamagedValue {
+        table,
+        reason: error.to_string(),
+    })
 }
 
 /// The bytes after the version byte.
@@ -77,7 +80,10 @@ pub(crate) fn payload(table: u8, value: &[u8]) -> Result<&[u8], RowError> {
     match value.split_first() {
         Some((&VALUE_VERSION, payload)) => Ok(payload),
         Some((&version, _)) => Err(RowError::UnknownVersion { table, version }),
-        None => Err(RowError::DamagedValue { table, reason: "empty".into() }),
+        None => Err(RowError::DamagedValue {
+            table,
+            reason: "empty".into(),
+        }),
     }
 }
 

@@ -22,7 +22,10 @@ pub(crate) struct Slots<T> {
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
     }
 }
 
@@ -36,11 +39,17 @@ impl<T> Slots<T> {
             let (generation, slot) = &mut self.slots[index as usize];
             *generation = generation.wrapping_add(1);
             *slot = Some(value);
-            return Slot { index, generation: *generation };
+            return Slot {
+                index,
+                generation: *generation,
+            };
         }
         let index = u32::try_from(self.slots.len()).expect("tables hold fewer than 2^32 entries");
         self.slots.push((0, Some(value)));
-        Slot { index, generation: 0 }
+        Slot {
+            index,
+            generation: 0,
+        }
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {

@@ -31,7 +31,7 @@ impl VerifyJob {
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
         match self {
-            Self::Command(command) => command.digest(),
+            Self::Command(command) => *command.digest(),
         }
     }
 
@@ -48,9 +48,14 @@ impl VerifyJob {
 /// order of the jobs and are the same in whatever company a job is checked.
 #[must_use]
 pub fn check(jobs: &[VerifyJob]) -> Vec<Verdict> {
-    let commands: Vec<&Command> =
-        jobs.iter().map(|VerifyJob::Command(command)| command.as_ref()).collect();
-    signature::verify_batch(&commands).into_iter().map(Verdict::Command).collect()
+    let commands: Vec<&Command> = jobs
+        .iter()
+        .map(|VerifyJob::Command(command)| command.as_ref())
+        .collect();
+    signature::verify_batch(&commands)
+        .into_iter()
+        .map(Verdict::Command)
+        .collect()
 }
 
 /// Jobs under way and who waits for them.
@@ -70,18 +75,27 @@ impl Jobs {
     /// Joins a job that is under way, or opens one: then the driver must be asked.
     pub(crate) fn open(&mut self, job: &VerifyJob, scope: Scope, then: Then) -> Option<VerifyId> {
         let digest = job.digest();
-        if let Some(waiting) = self.by_digest.get(&digest).and_then(|id| self.slots.get_mut(id.0)) {
+        if let Some(waiting) = self
+            .by_digest
+            .get(&digest)
+            .and_then(|id| self.slots.get_mut(id.0))
+        {
             waiting.thens.push((scope, then));
             return None;
         }
-        let id = VerifyId(self.slots.insert(Waiting { digest, thens: vec![(scope, then)] }));
+        let id = VerifyId(self.slots.insert(Waiting {
+            digest,
+            thens: vec![(scope, then)],
+        }));
         self.by_digest.insert(digest, id);
         Some(id)
     }
 
     /// Ends a job and tells who waited.
     pub(crate) fn close(&mut self, id: VerifyId) -> Vec<(Scope, Then)> {
-        let Some(waiting) = self.slots.remove(id.0) else { return Vec::new() };
+        let Some(waiting) = self.slots.remove(id.0) else {
+            return Vec::new();
+        };
         self.by_digest.remove(&waiting.digest);
         waiting.thens
     }

@@ -342,7 +342,6 @@ fn version(response: &HttpResponse<Incoming>) -> VersionHeader {
 }
 
 /// Where a redirect leads. It must stay on HTTPS.
-#[expect(clippy::type_complexity, reason = "an address and a target, or why there are none")]
 fn redirect(
     status: StatusCode,
     response: &HttpResponse<Incoming>,

@@ -32,7 +32,8 @@ impl BanKey {
         let text = if addr.is_loopback() {
             addr.to_string()
         } else {
-            addr.ip().map_or_else(|| addr.host.to_string(), |ip| ip.to_canonical().to_string())
+            addr.ip()
+                .map_or_else(|| addr.host.to_string(), |ip| ip.to_canonical().to_string())
         };
         Self::Address(text.to_ascii_lowercase())
     }
@@ -67,7 +68,7 @@ impl FromStr for BanKey {
 }
 
 /// Why and how long.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub struct Ban {
     /// Why.
     pub reason: BanReason,
@@ -78,7 +79,7 @@ pub struct Ban {
 }
 
 /// Why someone is banned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub enum BanReason {
     /// An operator said so.
     Manual,
@@ -94,7 +95,9 @@ impl Bans {
     /// Whether `key` is banned at `wall`.
     #[must_use]
     pub fn covers(&self, wall: WallTime, key: &BanKey) -> bool {
-        self.by_key.get(key).is_some_and(|ban| wall.as_micros() < ban.until_us)
+        self.by_key
+            .get(key)
+            .is_some_and(|ban| wall.as_micros() < ban.until_us)
     }
 
     /// Whether there is no ban at all.
@@ -133,7 +136,11 @@ impl Bans {
 
     /// When the next ban ends.
     pub(crate) fn next_end(&self) -> Option<WallTime> {
-        self.by_key.values().map(|ban| ban.until_us).min().map(WallTime::from_micros)
+        self.by_key
+            .values()
+            .map(|ban| ban.until_us)
+            .min()
+            .map(WallTime::from_micros)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&BanKey, &Ban)> {

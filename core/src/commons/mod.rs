@@ -53,7 +53,9 @@ impl Commons {
             return false;
         }
         self.bans.covers(wall, &BanKey::of_address(&peer.address))
-            || peer.id.is_some_and(|id| self.bans.covers(wall, &BanKey::Fingerprint(id)))
+            || peer
+                .id
+                .is_some_and(|id| self.bans.covers(wall, &BanKey::Fingerprint(id)))
     }
 
     /// Whether a caller at `addr` is under a ban by its address. Nodes on loopback share theirs, so
@@ -68,13 +70,17 @@ impl Commons {
     #[must_use]
     pub fn is_banned_cert(&self, wall: WallTime, cert: &PeerCert) -> bool {
         !self.bans.is_empty()
-            && (self.bans.covers(wall, &BanKey::Fingerprint(cert.fingerprint))
-                || cert.key.is_some_and(|key| self.bans.covers(wall, &BanKey::Key(key))))
+            && (self
+                .bans
+                .covers(wall, &BanKey::Fingerprint(cert.fingerprint))
+                || cert
+                    .key
+                    .is_some_and(|key| self.bans.covers(wall, &BanKey::Key(key))))
     }
 }
 
 /// The durable part of the commons.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Row {
     /// A ban, promised.
     Ban(BanKey, Option<Ban>),

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::commons::Row;
 use crate::commons::address::{HostAddr, PeerInfo};
 use crate::commons::network::NetworkId;
-use crate::commons::Row;
 use crate::ids::{Fingerprint, PublicKey};
 use crate::limits::{PEER_FAILURES_MAX, PEER_SILENCE_MAX};
 use crate::rooms::Scope;
@@ -42,7 +42,7 @@ pub struct Peer {
 }
 
 /// A set of networks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, Hash)]
 #[serde(transparent)]
 pub struct Networks(u32);
 
@@ -71,7 +71,7 @@ impl Networks {
 }
 
 /// A peer as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub struct PeerRecord {
     /// `host:port`, in the spelling it was announced with.
     pub address: String,
@@ -84,7 +84,7 @@ pub struct PeerRecord {
 }
 
 /// How reachable a peer was, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub struct Liveness {
     /// Failures since the last success.
     pub failures: u32,
@@ -157,14 +157,18 @@ impl Peers {
 
     /// All entries, in the order of their addresses.
     pub fn iter(&self) -> impl Iterator<Item = (PeerKey, &Peer)> {
-        self.by_addr.values().filter_map(|key| Some((*key, self.slots.get(key.0)?)))
+        self.by_addr
+            .values()
+            .filter_map(|key| Some((*key, self.slots.get(key.0)?)))
     }
 
     /// Whom others are shown for `network`: peers without failures, in an order that is random but
     /// stays. Rule: Chainweb, `GET {network}/peer`.
     #[must_use]
     pub fn listing(&self, network: NetworkId) -> &[(u64, PeerKey)] {
-        self.listings.get(network.index() as usize).map_or(&[], Vec::as_slice)
+        self.listings
+            .get(network.index() as usize)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Adds a peer of `network`, or merges it with what is known. `mark` decides its place in
@@ -178,14 +182,19 @@ impl Peers {
     ) -> Inserted {
         let networks = Networks::of(network);
         if let Some(key) = self.by_addr.get(&info.address).copied() {
-            let peer = self.slots.get_mut(key.0).expect("every address leads to an entry");
+            let peer = self
+                .slots
+                .get_mut(key.0)
+                .expect("every address leads to an entry");
             if peer.info.id.is_some() && peer.info.id != info.id {
                 let (sessions, old) = (peer.sessions, peer.info.id);
                 self.unlist(key);
                 self.drop_id(old);
                 self.note_id(info.id);
-                *self.slots.get_mut(key.0).expect("the entry was just there") =
-                    Peer { sessions, ..Peer::new(info, networks, at) };
+                *self.slots.get_mut(key.0).expect("the entry was just there") = Peer {
+                    sessions,
+                    ..Peer::new(info, networks, at)
+                };
                 self.changed(journal, key);
                 return Inserted::Replaced;
             }
@@ -214,7 +223,9 @@ impl Peers {
 
     /// Counts a failed session or synchronisation.
     pub(crate) fn failed(&mut self, journal: &mut Journal, key: PeerKey) {
-        let Some(peer) = self.slots.get_mut(key.0) else { return };
+        let Some(peer) = self.slots.get_mut(key.0) else {
+            return;
+        };
         peer.failures = peer.failures.saturating_add(1);
         self.relist(key);
         self.note_liveness(journal, key);
@@ -222,7 +233,9 @@ impl Peers {
 
     /// Counts a good session: failures are forgotten.
     pub(crate) fn succeeded(&mut self, journal: &mut Journal, key: PeerKey, wall: WallTime) {
-        let Some(peer) = self.slots.get_mut(key.0) else { return };
+        let Some(peer) = self.slots.get_mut(key.0) else {
+            return;
+        };
         peer.failures = 0;
         peer.last_success = Some(wall);
         self.relist(key);
@@ -237,7 +250,9 @@ impl Peers {
         id: Option<Fingerprint>,
         public_key: Option<PublicKey>,
     ) {
-        let Some(peer) = self.slots.get_mut(key.0) else { return };
+        let Some(peer) = self.slots.get_mut(key.0) else {
+            return;
+        };
         let id = peer.info.id.or(id);
         let public_key = public_key.or(peer.key);
         if (peer.info.id, peer.key) != (id, public_key) {
@@ -266,7 +281,9 @@ impl Peers {
     /// Forgets a peer.
     pub(crate) fn remove(&mut self, journal: &mut Journal, key: PeerKey) {
         self.unlist(key);
-        let Some(peer) = self.slots.remove(key.0) else { return };
+        let Some(peer) = self.slots.remove(key.0) else {
+            return;
+        };
         self.drop_id(peer.info.id);
         let addr = peer.info.address;
         self.by_addr.remove(&addr);
@@ -282,7 +299,9 @@ impl Peers {
                 peer.failures > PEER_FAILURES_MAX
                     && !peer.sticky
                     && peer.sessions == 0
-                    && peer.last_success.is_none_or(|at| wall.since(at) > PEER_SILENCE_MAX)
+                    && peer
+                        .last_success
+                        .is_none_or(|at| wall.since(at) > PEER_SILENCE_MAX)
             })
             .map(|(key, _)| key)
             .collect();
@@ -295,8 +314,15 @@ impl Peers {
     pub(crate) fn restore(&mut self, addr: HostAddr, record: &PeerRecord, mark: u64) -> bool {
         let id = record.id.as_deref().map(str::parse).transpose();
         let key = record.key.as_deref().map(str::parse).transpose();
-        let (Ok(id), Ok(public_key)) = (id, key) else { return false };
-        let at = Insertion { success: None, sticky: false, mark, peers_max: usize::MAX };
+        let (Ok(id), Ok(public_key)) = (id, key) else {
+            return false;
+        };
+        let at = Insertion {
+            success: None,
+            sticky: false,
+            mark,
+            peers_max: usize::MAX,
+        };
         let mut peer = Peer::new(PeerInfo::new(id, addr.clone()), record.networks, at);
         peer.key = public_key;
         self.note_id(id);
@@ -307,7 +333,9 @@ impl Peers {
     }
 
     pub(crate) fn restore_liveness(&mut self, addr: &HostAddr, liveness: &Liveness) {
-        let Some(key) = self.by_addr.get(addr).copied() else { return };
+        let Some(key) = self.by_addr.get(addr).copied() else {
+            return;
+        };
         if let Some(peer) = self.slots.get_mut(key.0) {
             peer.failures = liveness.failures;
             peer.last_success = liveness.last_success_us.map(WallTime::from_micros);
@@ -370,7 +398,9 @@ impl Peers {
 
     /// Puts the peer into the listings it belongs in, or takes it out if it fails.
     fn relist(&mut self, key: PeerKey) {
-        let Some(peer) = self.slots.get(key.0) else { return };
+        let Some(peer) = self.slots.get(key.0) else {
+            return;
+        };
         if peer.failures > 0 {
             return self.unlist(key);
         }
@@ -387,10 +417,14 @@ impl Peers {
     }
 
     fn unlist(&mut self, key: PeerKey) {
-        let Some(peer) = self.slots.get(key.0) else { return };
+        let Some(peer) = self.slots.get(key.0) else {
+            return;
+        };
         let entry = (peer.mark, key);
         for index in peer.networks.indices() {
-            let Some(listing) = self.listings.get_mut(index) else { continue };
+            let Some(listing) = self.listings.get_mut(index) else {
+                continue;
+            };
             if let Ok(place) = listing.binary_search(&entry) {
                 listing.remove(place);
                 self.version += 1;

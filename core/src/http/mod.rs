@@ -4,6 +4,7 @@
 //! calls [`Route::decode`]; the node answers; [`dress`] makes the answer's headers. No socket, no
 //! clock: the same text in gives the same text out.
 
+pub mod chainweb;
 pub mod headers;
 pub mod negotiate;
 pub mod page;
@@ -42,7 +43,10 @@ impl Site {
     /// The site of a node with these settings.
     #[must_use]
     pub const fn new(config: &Config) -> Self {
-        Self { network: config.network, chains: config.chains }
+        Self {
+            network: config.network,
+            chains: config.chains,
+        }
     }
 }
 
@@ -82,16 +86,25 @@ pub struct Routed<T> {
 impl<T> Routed<T> {
     /// A route that never looks at the body.
     pub const fn bare(route: T) -> Self {
-        Self { route, body_max: None }
+        Self {
+            route,
+            body_max: None,
+        }
     }
 
     /// A route that reads a body of at most [`BODY_BYTES_MAX`].
     pub const fn with_body(route: T) -> Self {
-        Self { route, body_max: Some(BODY_BYTES_MAX) }
+        Self {
+            route,
+            body_max: Some(BODY_BYTES_MAX),
+        }
     }
 
     pub(crate) fn map<U>(self, wrap: impl FnOnce(T) -> U) -> Routed<U> {
-        Routed { route: wrap(self.route), body_max: self.body_max }
+        Routed {
+            route: wrap(self.route),
+            body_max: self.body_max,
+        }
     }
 }
 
@@ -135,13 +148,21 @@ impl Reply {
     #[must_use]
     pub fn new(status: u16, content_type: Option<&'static str>, body: Bytes) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, content_type, body }
+        Self {
+            status,
+            content_type,
+            body,
+        }
     }
 
     /// 413, for a body longer than its route reads. `declared` is the `Content-Length`, if any.
     #[must_use]
     pub fn too_large(declared: Option<u64>) -> Self {
-        Self::new(413, Some("text/plain"), too_large::too_large(declared).into())
+        Self::new(
+            413,
+            Some("text/plain"),
+            too_large::too_large(declared).into(),
+        )
     }
 
     /// 429, for a caller that asks too often.
@@ -179,7 +200,12 @@ pub fn receive(site: &Site, head: &Head<'_>) -> Reception {
 
 /// Makes the whole answer of `reply`: the headers that every answer carries, and no body for HEAD.
 #[must_use]
-pub fn dress(reply: Reply, method: &Method, peer: SocketAddr, wall: WallTime) -> http::Response<Bytes> {
+pub fn dress(
+    reply: Reply,
+    method: &Method,
+    peer: SocketAddr,
+    wall: WallTime,
+) -> http::Response<Bytes> {
     let mut response = http::Response::new(reply.body);
     *response.status_mut() = reply.status;
     let fields = response.headers_mut();
@@ -189,10 +215,15 @@ pub fn dress(reply: Reply, method: &Method, peer: SocketAddr, wall: WallTime) ->
     fields.insert(header::SERVER, headers::SERVER);
     fields.insert(headers::X_CHAINWEB_NODE_VERSION, headers::DECLARED_VERSION);
     fields.insert(headers::X_PEER_ADDR, headers::peer_addr(peer));
-    fields.insert(headers::X_SERVER_TIMESTAMP, headers::server_timestamp(wall.as_secs()));
+    fields.insert(
+        headers::X_SERVER_TIMESTAMP,
+        headers::server_timestamp(wall.as_secs()),
+    );
     if method == Method::HEAD {
         let length = response.body().len();
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         *response.body_mut() = Bytes::new();
     }
     response

@@ -16,7 +16,7 @@ pub const PAGE_ITEMS_MAX: usize = 512;
 /// Text form `inclusive:N` or `exclusive:N`. N is a decimal with an optional leading `-`; above 64
 /// bits it counts as the largest. The original also reads spaces and hexadecimal, which nobody
 /// sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cursor {
     /// The page starts at this position.
     Inclusive(i64),
@@ -78,7 +78,7 @@ impl fmt::Display for Cursor {
 }
 
 /// What a request asks of a list.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct PageQuery {
     /// Items wanted; none means [`PAGE_ITEMS_DEFAULT`].
     pub limit: Option<u64>,

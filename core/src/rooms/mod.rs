@@ -53,12 +53,7 @@ pub trait Room: Sized {
         request: Self::Request,
     );
     /// A call of ours ended.
-    fn reply(
-        &mut self,
-        cx: &mut Cx<'_, Self>,
-        then: Self::Then,
-        result: Result<Answer, CallError>,
-    );
+    fn reply(&mut self, cx: &mut Cx<'_, Self>, then: Self::Then, result: Result<Answer, CallError>);
     /// A check of ours ended.
     fn verdict(&mut self, cx: &mut Cx<'_, Self>, then: Self::Then, verdict: Verdict);
     /// A deadline of ours has come.
@@ -92,13 +87,13 @@ macro_rules! rooms {
         }
 
         /// A question: one that came to us, or one that we send.
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Hash)]
         pub enum Request {
             $(#[doc = concat!("To the room `", stringify!($module), "`.")] $name($module::Request),)+
         }
 
         /// An answer to a [`Request`].
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Hash)]
         pub enum Response {
             /// An answer of which only the status is known: its body was not asked for, or is not
             /// one that we understand.
@@ -121,7 +116,7 @@ macro_rules! rooms {
         }
 
         /// A durable key with its value or its absence.
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Hash)]
         pub enum Row {
             /// Of what rooms share.
             Commons(commons::Row),
@@ -280,6 +275,16 @@ macro_rules! rooms {
         }
 
         impl Response {
+            /// The status under which [`Self::encode`] sends the answer, without encoding it.
+            #[must_use]
+            pub const fn status(&self) -> u16 {
+                match self {
+                    Self::Opaque(status) => *status,
+                    Self::Refused(refused) => refused.status(),
+                    $(Self::$name(response) => response.status(),)+
+                }
+            }
+
             /// The answer as HTTP, without the headers that depend on who asked.
             #[must_use]
             pub fn encode(&self) -> Reply {
@@ -425,7 +430,7 @@ rooms! {
 }
 
 /// Why the node as a whole refuses a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refused {
     /// The caller is banned.
     Banned,
@@ -436,6 +441,13 @@ pub enum Refused {
 }
 
 impl Refused {
+    const fn status(self) -> u16 {
+        match self {
+            Self::Banned => 403,
+            Self::Busy | Self::Draining => 503,
+        }
+    }
+
     fn encode(self) -> Reply {
         match self {
             Self::Banned => Reply::text(403, "Banned"),

@@ -358,6 +358,7 @@ fn read_rows(dir: &Path, keyspace: &Keyspace, salt: u64) -> Result<(State, Vec<R
 
 fn refusal(dir: &Path, error: &fjall::Error) -> StoreError {
     use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other errors are about content")]
     let io = match error {
         fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) => Some(io),
         fjall::Error::Locked => return StoreError::InUse { dir: dir.to_owned() },

@@ -36,7 +36,10 @@ pub(crate) fn route(_: &Site, head: &Head<'_>) -> Option<Result<Routed<Route>, R
     }
     Some(match parse(addr) {
         Some(addr) => Ok(Routed::bare(Request { addr, command })),
-        None => Err(Reply::text(400, format!("invalid peer address: {}", head.path))),
+        None => Err(Reply::text(
+            400,
+            format!("invalid peer address: {}", head.path),
+        )),
     })
 }
 
@@ -58,7 +61,12 @@ pub(crate) fn encode(response: &Response) -> Reply {
 
 pub(crate) fn encode_request(_: &Site, request: &Request) -> Outgoing {
     let target = format!("/v1/peers/{}/{}", request.addr, request.name());
-    Outgoing { method: Method::POST, target, json: false, body: Bytes::new() }
+    Outgoing {
+        method: Method::POST,
+        target,
+        json: false,
+        body: Bytes::new(),
+    }
 }
 
 pub(crate) fn decode_response(request: &Request, status: u16, body: &Bytes) -> Option<Response> {
@@ -84,7 +92,10 @@ fn parse(text: &str) -> Option<HostAddr> {
     if let Ok(addr) = text.parse() {
         return Some(addr);
     }
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
     if let Ok(ip) = bare.parse::<core::net::IpAddr>() {
         return Some(HostAddr::new(Hostname::from(ip), DEFAULT_PORT));
     }

@@ -74,7 +74,10 @@ impl Room for Bans {
 impl Bans {
     fn ban(cx: &mut Cx<'_, Self>, addr: &HostAddr) -> Response {
         let keys = Self::keys(cx, addr);
-        let banned = cx.commons().bans.covers(cx.now().wall, &BanKey::of_address(addr));
+        let banned = cx
+            .commons()
+            .bans
+            .covers(cx.now().wall, &BanKey::of_address(addr));
         if keys.len() == 1 && !banned && !Self::known(cx, addr) {
             return Response::UnknownToBan(addr.clone());
         }
@@ -117,8 +120,9 @@ impl Bans {
 
     fn known(cx: &Cx<'_, Self>, addr: &HostAddr) -> bool {
         let by_address = BanKey::of_address(addr);
-        cx.commons().peers.iter().any(|(_, peer)| {
-            BanKey::of_address(&peer.info.address) == by_address
-        })
+        cx.commons()
+            .peers
+            .iter()
+            .any(|(_, peer)| BanKey::of_address(&peer.info.address) == by_address)
     }
 }

@@ -6,7 +6,7 @@ use crate::event::events;
 use crate::rows::{Record, RowError};
 
 /// What can be asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Request {
     /// Whom it is about. The port matters on loopback only.
     pub addr: HostAddr,
@@ -15,7 +15,7 @@ pub struct Request {
 }
 
 /// What an operator can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Have nothing to do with the peer, for the ban window.
     Ban,
@@ -41,7 +41,7 @@ impl Request {
 }
 
 /// What can be answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Response {
     /// The list holds no more.
     BansFull,
@@ -55,6 +55,18 @@ pub enum Response {
     UnknownToUnban(HostAddr),
 }
 
+impl Response {
+    /// The status under which the answer goes out.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Done => 200,
+            Self::BansFull => 503,
+            Self::NotBanned | Self::UnknownToBan(_) | Self::UnknownToUnban(_) => 500,
+        }
+    }
+}
+
 /// The room calls nobody.
 #[derive(Clone, Debug)]
 pub enum Then {}
@@ -64,7 +76,7 @@ pub enum Then {}
 pub enum Timer {}
 
 /// The room has no rows: bans are the commons'.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Row {}
 
 impl Row {
@@ -87,7 +99,9 @@ impl Record for Row {
     }
 
     fn decode(key: &[u8], _: &[u8]) -> Result<Self, RowError> {
-        Err(RowError::UnknownTable { table: key.first().copied().unwrap_or(0) })
+        Err(RowError::UnknownTable {
+            table: key.first().copied().unwrap_or(0),
+        })
     }
 }
 

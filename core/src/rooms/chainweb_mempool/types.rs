@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::command::{Command, InsertError, RequestKey, TxHash};
+use super::command::Command;
+use super::insert::InsertError;
+use super::key::{RequestKey, TxHash};
 use crate::calls::Charge;
 use crate::commons::sessions::SessionId;
 use crate::event::events;
@@ -14,7 +16,7 @@ use crate::rows::{Record, RowError, VALUE_VERSION, payload};
 pub struct ChainId(pub u8);
 
 /// What can be asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Request {
     /// Of which chain.
     pub chain: ChainId,
@@ -23,7 +25,7 @@ pub struct Request {
 }
 
 /// What can be asked of one chain's mempool.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Query {
     /// `POST getPending`: what is pending, or what is new since a mark.
     GetPending(Option<Mark>),
@@ -36,7 +38,7 @@ pub enum Query {
 }
 
 /// A point in a pool's history: valid while the server runs, and for 2,048 insertions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mark {
     /// Drawn by the server when it starts; any signed 64-bit number.
     pub nonce: i64,
@@ -59,19 +61,26 @@ impl Request {
     /// What a stock node counts the request as.
     #[must_use]
     pub const fn charge(&self) -> Option<Charge> {
-        Some(Charge { mempool: true, put_peer: false })
+        Some(Charge {
+            mempool: true,
+            put_peer: false,
+        })
     }
 }
 
 /// What can be answered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Response {
+    /// Too many checks are under way.
+    Busy,
     /// For [`Query::Lookup`]: in the order asked.
     Found(Vec<Option<Arc<Command>>>),
     /// For [`Query::Insert`], whatever became of the commands.
     Inserted,
     /// For [`Query::Member`]: in the order asked.
     Members(Vec<bool>),
+    /// The node does not serve that chain.
+    NoSuchChain,
     /// For [`Query::GetPending`].
     Pending {
         /// Hashes, each once.
@@ -79,6 +88,21 @@ pub enum Response {
         /// The mark to ask with next time.
         mark: Mark,
     },
+}
+
+impl Response {
+    /// The status under which the answer goes out.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        200
+    }
+}
+
+impl core::hash::Hash for Command {
+    /// Tells commands apart by the digest that each of them keeps.
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.digest().hash(state);
+    }
 }
 
 /// What to do once a call is answered or a check is done.
@@ -98,8 +122,6 @@ pub enum Then {
     Pushed {
         /// The session.
         session: SessionId,
-        /// What was given.
-        hashes: Arc<[TxHash]>,
     },
     /// A command's signatures were checked.
     Checked {
@@ -122,7 +144,7 @@ pub enum Timer {
 }
 
 /// A pending command; a hint, because a mempool may lose it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Row {
     /// Pending on a chain, as its canonical text.
     Pending(ChainId, TxHash, Option<Arc<Command>>),
@@ -147,7 +169,7 @@ impl Record for Row {
         let Self::Pending(_, _, command) = self;
         command.as_ref().map(|command| {
             let mut value = vec![VALUE_VERSION];
-            value.extend_from_slice(command.canonical().as_bytes());
+            value.extend_from_slice(command.canonical_text().as_bytes());
             value
         })
     }
@@ -159,17 +181,27 @@ impl Record for Row {
     fn decode(key: &[u8], value: &[u8]) -> Result<Self, RowError> {
         let (table, chain, hash) = match key {
             [table, chain, hash @ ..] => (*table, *chain, hash),
-            _ => return Err(RowError::DamagedKey { table: key.first().copied().unwrap_or(0) }),
+            _ => {
+                return Err(RowError::DamagedKey {
+                    table: key.first().copied().unwrap_or(0),
+                });
+            }
         };
         if table != PENDING {
             return Err(RowError::UnknownTable { table });
         }
-        let hash = hash.try_into().map_err(|_| RowError::DamagedKey { table })?;
+        let hash = hash
+            .try_into()
+            .map_err(|_| RowError::DamagedKey { table })?;
         let damaged = |reason: String| RowError::DamagedValue { table, reason };
         let text = core::str::from_utf8(payload(table, value)?)
             .map_err(|error| damaged(error.to_string()))?;
         let command = Command::decode(text).map_err(|error| damaged(error.to_string()))?;
-        Ok(Self::Pending(ChainId(chain), TxHash(hash), Some(Arc::new(command))))
+        Ok(Self::Pending(
+            ChainId(chain),
+            TxHash(hash),
+            Some(Arc::new(command)),
+        ))
     }
 }
 
@@ -184,10 +216,12 @@ events! {
         TxDropped { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_dropped_pool_full",
         /// A command was given to a peer.
         TxPushed { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_pushed",
-        /// A pending command was inserted again.
+        /// What a peer has pending was asked for in slices, because it is a lot.
+    FetchSliced { /** The chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_fetch_sliced",
+    /// A pending command was inserted again.
         TxRepeated { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_repeated",
         /// A command is not valid.
-        TxRejected { /** Its chain. */ chain: ChainId, /** Its declared hash. */ hash: RequestKey, /** Why. */ error: InsertError } = "tx_rejected",
+        TxRejected { /** Its chain. */ chain: ChainId, /** Its declared hash. */ hash: RequestKey, /** Why. */ error: Box<InsertError> } = "tx_rejected",
         /// Commands of a peer were fetched.
         TxFetched { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_fetched",
         /// A peer was asked what it has pending.
@@ -196,8 +230,10 @@ events! {
 }
 
 /// Who waits for a batch of checks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin {
+    /// The disk: what was pending when the node stopped.
+    Reload,
     /// A request to insert.
     Request(RequestId),
     /// A session that fetched.

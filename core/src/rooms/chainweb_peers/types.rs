@@ -14,7 +14,7 @@ use crate::input::{CallError, RequestId};
 use crate::rows::{Record, RowError};
 
 /// What can be asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Request {
     /// `GET {network}/peer`: a page of the network's peers.
     Page {
@@ -49,12 +49,15 @@ impl Request {
             Self::Page { network, .. } => (network, false),
             Self::Put { network, .. } => (network, true),
         };
-        Some(Charge { mempool: matches!(network, NetworkId::Mempool(_)), put_peer })
+        Some(Charge {
+            mempool: matches!(network, NetworkId::Mempool(_)),
+            put_peer,
+        })
     }
 }
 
 /// What can be answered.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Response {
     /// The peer was added, or was known.
     Added,
@@ -80,8 +83,34 @@ impl PartialEq for Page {
     }
 }
 
+impl core::hash::Hash for Page {
+    /// Tells pages apart by the start of each identity, or by the address where there is none.
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.next.hash(state);
+        state.write_usize(self.items.len());
+        for item in &self.items {
+            match &item.id {
+                Some(id) => state.write(&id.0[..8]),
+                None => item.address.hash(state),
+            }
+        }
+    }
+}
+
+impl Response {
+    /// The status under which the answer goes out.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Added => 204,
+            Self::Page(_) => 200,
+            Self::Refused(_) => 400,
+        }
+    }
+}
+
 /// Why a peer is not taken. The texts are Chainweb's, after `Invalid hostaddress: `.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The address is our own.
     IsLocalPeerAddress,
@@ -127,7 +156,7 @@ pub enum Timer {
 }
 
 /// The room has no rows of its own: peers are the commons'.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Row {}
 
 impl Row {
@@ -149,7 +178,9 @@ impl Record for Row {
     }
 
     fn decode(key: &[u8], _: &[u8]) -> Result<Self, RowError> {
-        Err(RowError::UnknownTable { table: key.first().copied().unwrap_or(0) })
+        Err(RowError::UnknownTable {
+            table: key.first().copied().unwrap_or(0),
+        })
     }
 }
 
@@ -183,7 +214,11 @@ events! {
 #[derive(Clone, Debug)]
 pub(crate) enum Waiter {
     /// A request to add the peer.
-    Request { id: RequestId, network: NetworkId, peer: PeerInfo },
+    Request {
+        id: RequestId,
+        network: NetworkId,
+        peer: PeerInfo,
+    },
     /// A session that learned of the peer.
     Session { network: NetworkId, peer: PeerInfo },
 }
@@ -193,7 +228,9 @@ pub(crate) const fn reason(error: CallError) -> &'static str {
         CallError::Busy => "TooManyProbes",
         CallError::IdentityMismatch => "CertificateMismatch",
         CallError::Malformed => "InvalidStatusLine",
-        CallError::Refused => "ConnectionFailure Network.Socket.connect: does not exist (Connection refused)",
+        CallError::Refused => {
+            "ConnectionFailure Network.Socket.connect: does not exist (Connection refused)"
+        }
         CallError::Timeout => "ConnectionTimeout",
         CallError::TooLarge => "ResponseBodyTooLarge",
         CallError::Unreachable => "ConnectionFailure: host cannot be reached",

@@ -1,0 +1,155 @@
+//! Base64url, the text form of transaction hashes and peer ids.
+//!
+//! Encoding never pads. Decoding first completes the text with `=` to a multiple of four, then is
+//! strict: only the url alphabet, `=` only in the last two places, unused trailing bits zero. Both
+//! rules, the order of the checks (it decides which offset an error names) and the texts of the
+//! errors are those of Chainweb's `decodeB64UrlNoPaddingText`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use thiserror::Error;
+
+/// Why a text is not base64url. Offsets count bytes from the start of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// A byte outside the url alphabet, or a character after padding.
+    #[error("invalid character at offset: {offset}")]
+    InvalidCharacter {
+        /// Where it stands.
+        offset: usize,
+    },
+    /// An `=` anywhere but in the last two places, or padding that leaves too few characters.
+    #[error("invalid padding at offset: {offset}")]
+    InvalidPadding {
+        /// Where it stands; just behind the text if the missing padding was completed.
+        offset: usize,
+    },
+    /// The last character carries bits that belong to no byte.
+    #[error("non-canonical encoding detected at offset: {offset}")]
+    NonCanonical {
+        /// Where that character stands.
+        offset: usize,
+    },
+}
+
+/// The unpadded base64url text of `bytes`.
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Appends the unpadded base64url text of `bytes` to `out`.
+pub fn encode_into(bytes: &[u8], out: &mut String) {
+    URL_SAFE_NO_PAD.encode_string(bytes, out);
+}
+
+/// Decodes a text of any length, padded or not.
+///
+/// # Errors
+///
+/// The first violation in reading order, as [`DecodeError`] words it.
+pub fn decode(text: &str) -> Result<Vec<u8>, DecodeError> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len() / 4 * 3 + 3);
+    let mut start = 0;
+    while start < bytes.len() {
+        let place = |nth: usize| bytes.get(start + nth).map_or(PAD, |byte| value_of(*byte));
+        let quantum = [place(0), place(1), place(2), place(3)];
+        let last = start + 4 >= bytes.len();
+        let taken = check_quantum(quantum, start, last)?;
+        let word = quantum
+            .iter()
+            .fold(0, |word, value| word << 6 | u32::from(value & 0x3f));
+        let [_, first, second, third] = word.to_be_bytes();
+        decoded.extend([first, second, third].iter().take(taken));
+        start += 4;
+    }
+    Ok(decoded)
+}
+
+/// Decodes a text that must stand for exactly 32 bytes, without allocating.
+///
+/// Takes the 43 characters of a hash or a peer id, or 44 with its padding; `None` for everything
+/// else. Callers that owe a reason ask [`decode`] for it.
+#[must_use]
+pub fn decode_32(text: &[u8]) -> Option<[u8; 32]> {
+    let text = match text {
+        [unpadded @ .., b'='] if text.len() == 44 => unpadded,
+        _ => text,
+    };
+    let text: &[u8; 43] = text.try_into().ok()?;
+    let (quanta, tail) = text.as_chunks::<4>();
+    let mut decoded = [0; 32];
+    // Values of the alphabet are below 64, so one look at the collected high bits is enough.
+    let mut seen = 0;
+    for (bytes, quantum) in decoded.chunks_exact_mut(3).zip(quanta) {
+        let values = quantum.map(value_of);
+        let mut word = 0;
+        for value in values {
+            seen |= value;
+            word = word << 6 | u32::from(value & 0x3f);
+        }
+        let [_, whole @ ..] = word.to_be_bytes();
+        bytes.copy_from_slice(&whole);
+    }
+    let &[first, second, third] = tail else {
+        return None;
+    };
+    let [first, second, third] = [value_of(first), value_of(second), value_of(third)];
+    seen |= first | second | third;
+    if seen > 63 || third & 0b11 != 0 {
+        return None;
+    }
+    decoded[30] = first << 2 | second >> 4;
+    decoded[31] = second << 4 | third >> 2;
+    Some(decoded)
+}
+
+/// How many of its three bytes a quantum of four characters stands for.
+fn check_quantum(quantum: [u8; 4], start: usize, last: bool) -> Result<usize, DecodeError> {
+    let [_, second, third, fourth] = quantum;
+    let paddable_from = if last { 2 } else { 4 };
+    for (offset, value) in (start..).zip(quantum).take(paddable_from) {
+        if value == PAD {
+            return Err(DecodeError::InvalidPadding { offset });
+        }
+    }
+    if third == PAD && fourth != PAD {
+        return Err(DecodeError::InvalidCharacter { offset: start + 3 });
+    }
+    for (offset, value) in (start..).zip(quantum) {
+        if value == INVALID {
+            return Err(DecodeError::InvalidCharacter { offset });
+        }
+    }
+    match (third == PAD, fourth == PAD) {
+        (true, _) if second & 0b1111 != 0 => Err(DecodeError::NonCanonical { offset: start + 1 }),
+        (true, _) => Ok(1),
+        (false, true) if third & 0b11 != 0 => Err(DecodeError::NonCanonical { offset: start + 2 }),
+        (false, true) => Ok(2),
+        (false, false) => Ok(3),
+    }
+}
+
+fn value_of(byte: u8) -> u8 {
+    VALUES[usize::from(byte)]
+}
+
+/// The value of `=` in [`VALUES`]; like [`INVALID`] above every value of the alphabet.
+const PAD: u8 = 0x80;
+const INVALID: u8 = 0xff;
+
+const VALUES: [u8; 256] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut values = [INVALID; 256];
+    let mut value = 0;
+    while value < 64 {
+        values[alphabet[value] as usize] = value as u8;
+        value += 1;
+    }
+    values[b'=' as usize] = PAD;
+    values
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! Who is taken into the peer table: screen, probe, accept.
+//!
+//! Rule: Chainweb, `guardPeerDb`, in its order, with the ban list asked right after the own address.
+//! One probe serves all who wait for the same candidate, and probes are bounded, so that nobody
+//! can make a scanner of us.
+
+use core::net::IpAddr;
+use std::collections::BTreeMap;
+
+use super::types::{Waiter, reason};
+use super::{ChainwebPeers, Event, Refusal, Request, Response, Then};
+use crate::commons::Notice;
+use crate::commons::address::{HostAddr, PeerInfo, is_reserved};
+use crate::commons::network::NetworkId;
+use crate::commons::peers::{Inserted, Insertion};
+use crate::cx::Cx;
+use crate::http::page::PageQuery;
+use crate::input::{Answer, CallError, Caller, RequestId, VersionHeader};
+use crate::output::{Endpoint, Part, Trust, Via};
+use crate::rooms;
+
+/// Candidates that are being probed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Probes {
+    by_addr: BTreeMap<HostAddr, Probe>,
+    by_source: BTreeMap<IpAddr, usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Probe {
+    source: Option<IpAddr>,
+    waiters: Vec<Waiter>,
+}
+
+impl Probes {
+    pub(super) fn len(&self) -> usize {
+        self.by_addr.len()
+    }
+}
+
+/// Waiters of one probe; more are refused.
+const WAITERS_MAX: usize = 64;
+
+/// What screening finds without asking anybody.
+enum Screened {
+    Known,
+    Refused(Refusal),
+    Unknown,
+}
+
+impl ChainwebPeers {
+    pub(super) fn put_peer(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: RequestId,
+        from: &Caller,
+        network: NetworkId,
+        peer: PeerInfo,
+    ) {
+        match screen(cx, &peer) {
+            Screened::Known => {
+                self.accept(cx, network, peer);
+                cx.respond(id, Response::Added);
+            }
+            Screened::Refused(refusal) => refuse(cx, id, peer.address, refusal),
+            Screened::Unknown => {
+                let waiter = Waiter::Request { id, network, peer };
+                self.probe(cx, network, Some(from.addr.ip()), waiter);
+            }
+        }
+    }
+
+    /// Looks at a peer that another peer told of.
+    pub(super) fn consider(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, peer: PeerInfo) {
+        match screen(cx, &peer) {
+            Screened::Known | Screened::Refused(_) => {}
+            Screened::Unknown => {
+                self.probe(cx, network, None, Waiter::Session { network, peer });
+            }
+        }
+    }
+
+    /// Asks the candidate for its peers, over HTTPS and whatever its certificate.
+    fn probe(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        network: NetworkId,
+        source: Option<IpAddr>,
+        waiter: Waiter,
+    ) {
+        let addr = waiter.peer().address.clone();
+        if let Some(probe) = self.probes.by_addr.get_mut(&addr) {
+            if probe.waiters.len() >= WAITERS_MAX {
+                return turn_away(cx, waiter);
+            }
+            probe.waiters.push(waiter);
+            return cx.event(Event::ProbeJoined { addr });
+        }
+        let of_source = source
+            .and_then(|source| self.probes.by_source.get(&source))
+            .copied();
+        if self.probes.len() >= cx.limits().probes_max
+            || of_source.unwrap_or(0) >= cx.limits().probes_per_source_max
+        {
+            return turn_away(cx, waiter);
+        }
+        if let Some(source) = source {
+            *self.probes.by_source.entry(source).or_default() += 1;
+        }
+        self.probes.by_addr.insert(
+            addr.clone(),
+            Probe {
+                source,
+                waiters: vec![waiter],
+            },
+        );
+        cx.event(Event::ProbeSent { addr: addr.clone() });
+        let to = Endpoint {
+            addr: addr.clone(),
+            trust: Trust::Anyone,
+            via: Via::Tls,
+            part: Part::Head,
+        };
+        let request = Request::Page {
+            network,
+            query: PageQuery::default(),
+        };
+        let timeout = cx.config().sessions.probe_timeout;
+        cx.call(to, request, timeout, Then::Probed { addr });
+    }
+
+    pub(super) fn probed(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        addr: &HostAddr,
+        result: Result<Answer, CallError>,
+    ) {
+        let Some(probe) = self.probes.by_addr.remove(addr) else {
+            return;
+        };
+        if let Some(source) = probe.source
+            && let Some(count) = self.probes.by_source.get_mut(&source)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.probes.by_source.remove(&source);
+            }
+        }
+        let found = judge(result);
+        for waiter in probe.waiters {
+            // The world may have changed while the probe was out.
+            let found = match screen(cx, waiter.peer()) {
+                Screened::Refused(refusal) => Err(refusal),
+                Screened::Known | Screened::Unknown => found.clone(),
+            };
+            match (waiter, found) {
+                (Waiter::Request { id, network, peer }, Ok(())) => {
+                    self.accept(cx, network, peer);
+                    cx.respond(id, Response::Added);
+                }
+                (Waiter::Request { id, peer, .. }, Err(refusal)) => {
+                    refuse(cx, id, peer.address, refusal);
+                }
+                (Waiter::Session { network, peer }, Ok(())) => self.accept(cx, network, peer),
+                (Waiter::Session { peer, .. }, Err(refusal)) => {
+                    cx.event(Event::PeerRefused {
+                        addr: peer.address,
+                        refusal,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Puts a peer that passed into the table. A private node keeps to its own.
+    fn accept(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, peer: PeerInfo) {
+        if cx.config().private {
+            return;
+        }
+        self.insert(cx, network, peer, false);
+    }
+
+    /// Puts the operator's peers into the table, for every network.
+    pub(super) fn insert_known(&mut self, cx: &mut Cx<'_, Self>) {
+        let networks: Vec<NetworkId> = self.loops.iter().map(|turn| turn.network).collect();
+        for peer in cx.config().known_peers.clone() {
+            if peer.address == cx.config().address {
+                continue;
+            }
+            for network in &networks {
+                self.insert(cx, *network, peer.clone(), true);
+            }
+        }
+    }
+
+    fn insert(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, peer: PeerInfo, sticky: bool) {
+        let success = (!sticky).then_some(cx.now().wall);
+        let (mark, peers_max) = (cx.rng().bits(), cx.limits().peers_max);
+        let addr = peer.address.clone();
+        let (commons, journal) = cx.commons_mut();
+        let at = Insertion {
+            success,
+            sticky,
+            mark,
+            peers_max,
+        };
+        match commons.peers.insert(journal, peer, network, at) {
+            Inserted::New | Inserted::Replaced => cx.event(Event::PeerAdded { network, addr }),
+            Inserted::Full | Inserted::Merged => {}
+        }
+        cx.notify(Notice::PeersChanged(network));
+    }
+}
+
+impl Waiter {
+    const fn peer(&self) -> &PeerInfo {
+        match self {
+            Self::Request { peer, .. } | Self::Session { peer, .. } => peer,
+        }
+    }
+}
+
+fn screen(cx: &Cx<'_, ChainwebPeers>, peer: &PeerInfo) -> Screened {
+    if peer.address == cx.config().address {
+        return Screened::Refused(Refusal::IsLocalPeerAddress);
+    }
+    if cx.commons().is_banned(cx.now().wall, peer) {
+        return Screened::Refused(Refusal::PeerBanned);
+    }
+    if cx.commons().peers.find(&peer.address).is_some() {
+        return Screened::Known;
+    }
+    if cx.config().network.peer_validation() && is_reserved(&peer.address.host) {
+        return Screened::Refused(Refusal::IsReservedHostAddress);
+    }
+    Screened::Unknown
+}
+
+/// What a probe's answer says about the candidate. Rule: Chainweb, `getNodeVersion`.
+fn judge(result: Result<Answer, CallError>) -> Result<(), Refusal> {
+    let unreachable = |why: &str| Err(Refusal::IsNotReachable(why.into()));
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(error) => return unreachable(reason(error)),
+    };
+    match answer.response {
+        rooms::Response::Opaque(200..=299) => {}
+        rooms::Response::Opaque(status) => {
+            return unreachable(&format!("Error status code: {status}"));
+        }
+        _ => return unreachable("unexpected answer"),
+    }
+    match answer.version {
+        VersionHeader::Declared(version) if version.is_accepted() => Ok(()),
+        VersionHeader::Declared(version) => Err(Refusal::NodeVersionNotAccepted(version)),
+        VersionHeader::Missing => unreachable("missing X-Chainweb-Node-Version header"),
+        VersionHeader::Unreadable => unreachable("TextFormatException \"Prelude.read: no parse\""),
+    }
+}
+
+fn refuse(cx: &mut Cx<'_, ChainwebPeers>, id: RequestId, addr: HostAddr, refusal: Refusal) {
+    cx.event(Event::PeerRefused {
+        addr,
+        refusal: refusal.clone(),
+    });
+    cx.respond(id, Response::Refused(refusal));
+}
+
+/// Too many probes are out.
+fn turn_away(cx: &mut Cx<'_, ChainwebPeers>, waiter: Waiter) {
+    if let Waiter::Request { id, peer, .. } = waiter {
+        let refusal = Refusal::IsNotReachable(reason(CallError::Busy).into());
+        refuse(cx, id, peer.address, refusal);
+    }
+}

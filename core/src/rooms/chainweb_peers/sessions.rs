@@ -1,0 +1,404 @@
+//! With whom the node is in touch: one loop of sessions per P2P network.
+//!
+//! A loop picks a peer, synchronises with it (asks for its peers, announces us, looks at whom it
+//! knows) and then holds a session with it for a while. What is done in a mempool session is the
+//! mempool room's business; a session of the cut network is there for the synchronisation alone.
+//! Rules: Chainweb, `P2P/Node.hs`, with a growing pause while every synchronisation fails.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{ChainwebPeers, Event, Page, Request, Response, Then, Timer};
+use crate::commons::Notice;
+use crate::commons::bans::BanKey;
+use crate::commons::network::NetworkId;
+use crate::commons::peers::PeerKey;
+use crate::commons::sessions::{Session, SessionId};
+use crate::config::Config;
+use crate::cx::Cx;
+use crate::http::page::PageQuery;
+use crate::input::{Answer, CallError};
+use crate::limits::SYNC_PEERS_MAX;
+use crate::rooms;
+use crate::time::{Duration, micros};
+
+/// The sessions of one network.
+#[derive(Clone, Debug)]
+pub(super) struct Loop {
+    pub(super) network: NetworkId,
+    sessions_max: usize,
+    length: Duration,
+    active: Vec<SessionId>,
+    syncing: Option<SessionId>,
+    failures: u32,
+}
+
+/// The loops of a node with these settings.
+pub(super) fn loops(config: &Config) -> Vec<Loop> {
+    let make = |network, sessions_max, length| Loop {
+        network,
+        sessions_max,
+        length,
+        active: Vec::new(),
+        syncing: None,
+        failures: 0,
+    };
+    let of = &config.sessions;
+    let mempools = (0..config.chains)
+        .map(|chain| make(NetworkId::Mempool(chain), of.mempool_max, of.mempool_length));
+    core::iter::once(make(NetworkId::Cut, of.cut_max, of.cut_length))
+        .chain(mempools)
+        .collect()
+}
+
+// After a failed synchronisation: 0.4 to 0.5 s, twice as long for each further one in a row.
+const PAUSE_MIN_US: u64 = 400_000;
+const PAUSE_MAX_US: u64 = 500_000;
+const PAUSE_DOUBLINGS_MAX: u32 = 5;
+
+// The next worse group of candidates is preferred once in twenty times.
+const NEXT_GROUP_PER_MILLION: u32 = 50_000;
+
+impl ChainwebPeers {
+    pub(super) fn start_loops(&self, cx: &mut Cx<'_, Self>) {
+        let delay = cx.config().sessions.start_delay;
+        for turn in &self.loops {
+            cx.arm(Timer::Loop(turn.network), delay);
+        }
+    }
+
+    /// A loop's peers have changed, or one of its sessions has ended: it may go on.
+    pub(super) fn wake(&self, cx: &mut Cx<'_, Self>, network: NetworkId) {
+        if let Some(turn) = self.loops.iter().find(|turn| turn.network == network)
+            && turn.syncing.is_none()
+            && turn.active.len() < turn.sessions_max
+        {
+            cx.arm_once(Timer::Loop(network), Duration::ZERO);
+        }
+    }
+
+    /// One turn of a loop: start the next session, if there is room and somebody to have it with.
+    pub(super) fn turn(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId) {
+        let Some(turn) = self.loops.iter().find(|turn| turn.network == network) else {
+            return;
+        };
+        if turn.syncing.is_some() || turn.active.len() >= turn.sessions_max {
+            return;
+        }
+        let Some(peer) = choose(cx, turn) else {
+            return self.restore_known(cx);
+        };
+        let Some(addr) = cx
+            .commons()
+            .peers
+            .get(peer)
+            .map(|peer| peer.info.address.clone())
+        else {
+            return;
+        };
+        let (commons, _) = cx.commons_mut();
+        commons.peers.session_began(peer);
+        let session = commons.sessions.begin(Session {
+            network,
+            addr,
+            peer,
+            open: false,
+        });
+        let Some(turn) = self.loop_of(network) else {
+            return;
+        };
+        turn.active.push(session);
+        if cx.config().private {
+            return self.open(cx, session);
+        }
+        turn.syncing = Some(session);
+        let request = Request::Page {
+            network,
+            query: PageQuery::default(),
+        };
+        self.ask(cx, session, request, Then::Announce { session });
+    }
+
+    /// The peer gave a page of its peers: announce ourselves.
+    pub(super) fn announce(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        session: SessionId,
+        result: Result<Answer, CallError>,
+    ) {
+        let Some((network, peer)) = running(cx, session) else {
+            return;
+        };
+        let page = match result {
+            Err(CallError::IdentityMismatch) => return self.mismatch(cx, session, peer),
+            Ok(Answer {
+                response: rooms::Response::ChainwebPeers(Response::Page(page)),
+                cert,
+                ..
+            }) => {
+                if let Some(cert) = cert {
+                    prove(cx, peer, &cert);
+                }
+                page
+            }
+            Ok(_) | Err(_) => return self.session_over(cx, session, false),
+        };
+        let request = Request::Put {
+            network,
+            peer: cx.config().own_info(),
+        };
+        self.ask(cx, session, request, Then::Learn { session, page });
+    }
+
+    /// The peer has taken us: look at whom it knows, and begin what the session is for.
+    pub(super) fn learn(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        session: SessionId,
+        page: &Arc<Page>,
+        result: Result<Answer, CallError>,
+    ) {
+        let Some((network, peer)) = running(cx, session) else {
+            return;
+        };
+        match result {
+            Err(CallError::IdentityMismatch) => return self.mismatch(cx, session, peer),
+            Ok(Answer {
+                response: rooms::Response::ChainwebPeers(Response::Added),
+                ..
+            }) => {}
+            Ok(_) | Err(_) => return self.session_over(cx, session, false),
+        }
+        let own = cx.config().identity.fingerprint;
+        let strangers: Vec<_> = page
+            .items
+            .iter()
+            .filter(|info| info.id != Some(own))
+            .filter(|info| cx.commons().peers.find(&info.address).is_none())
+            .take(SYNC_PEERS_MAX)
+            .cloned()
+            .collect();
+        for info in strangers {
+            self.consider(cx, network, info);
+        }
+        self.open(cx, session);
+    }
+
+    /// A session is over: by its time, because its work or its synchronisation failed.
+    pub(super) fn session_over(&mut self, cx: &mut Cx<'_, Self>, session: SessionId, well: bool) {
+        let Some(ended) = self.end(cx, session) else {
+            return;
+        };
+        let wall = cx.now().wall;
+        let (commons, journal) = cx.commons_mut();
+        if well {
+            commons.peers.succeeded(journal, ended.peer, wall);
+            cx.event(Event::SessionEnded {
+                network: ended.network,
+                addr: ended.addr,
+            });
+        } else {
+            commons.peers.failed(journal, ended.peer);
+            cx.event(Event::SessionFailed {
+                network: ended.network,
+                addr: ended.addr,
+            });
+        }
+        self.go_on(cx, ended.network, well);
+    }
+
+    /// Ends the sessions with whom a ban covers. They count neither as good nor as failed.
+    pub(super) fn part_from(&mut self, cx: &mut Cx<'_, Self>, key: &BanKey) {
+        let covered: Vec<SessionId> = self
+            .loops
+            .iter()
+            .flat_map(|turn| &turn.active)
+            .copied()
+            .filter(|session| {
+                let commons = cx.commons();
+                let Some(session) = commons.sessions.get(*session) else {
+                    return false;
+                };
+                BanKey::of_address(&session.addr) == *key
+                    || commons.peers.get(session.peer).is_some_and(|peer| {
+                        peer.info.id.map(BanKey::Fingerprint).as_ref() == Some(key)
+                            || peer.key.map(BanKey::Key).as_ref() == Some(key)
+                    })
+            })
+            .collect();
+        for session in covered {
+            if let Some(ended) = self.end(cx, session) {
+                self.go_on(cx, ended.network, true);
+            }
+        }
+    }
+
+    fn open(&mut self, cx: &mut Cx<'_, Self>, session: SessionId) {
+        let Some((network, peer)) = running(cx, session) else {
+            return;
+        };
+        let Some(turn) = self.loop_of(network) else {
+            return;
+        };
+        turn.syncing = turn.syncing.filter(|syncing| *syncing != session);
+        turn.failures = 0;
+        let length = micros(turn.length);
+        let length = cx
+            .rng()
+            .range(length - length / 10, length + length / 10 + 1);
+        cx.arm(Timer::SessionEnd(session), Duration::from_micros(length));
+        let wall = cx.now().wall;
+        let (commons, journal) = cx.commons_mut();
+        commons.peers.succeeded(journal, peer, wall);
+        if let Some(entry) = commons.sessions.get_mut(session) {
+            entry.open = true;
+            let addr = entry.addr.clone();
+            cx.event(Event::SessionOpened { network, addr });
+        }
+        cx.notify(Notice::SessionOpened(session));
+        self.wake(cx, network);
+    }
+
+    /// The peer does not hold the certificate it was announced with: forget it.
+    fn mismatch(&mut self, cx: &mut Cx<'_, Self>, session: SessionId, peer: PeerKey) {
+        if let Some(entry) = cx.commons().peers.get(peer)
+            && !entry.sticky
+        {
+            let addr = entry.info.address.clone();
+            let (commons, journal) = cx.commons_mut();
+            commons.peers.remove(journal, peer);
+            cx.event(Event::PeerMismatch { addr });
+        }
+        self.session_over(cx, session, false);
+    }
+
+    /// Takes a session out of all tables.
+    fn end(&mut self, cx: &mut Cx<'_, Self>, session: SessionId) -> Option<Session> {
+        let (commons, _) = cx.commons_mut();
+        let ended = commons.sessions.end(session)?;
+        commons.peers.session_ended(ended.peer);
+        cx.disarm(Timer::SessionEnd(session));
+        if let Some(turn) = self.loop_of(ended.network) {
+            turn.active.retain(|active| *active != session);
+            turn.syncing = turn.syncing.filter(|syncing| *syncing != session);
+        }
+        cx.notify(Notice::SessionClosed(session));
+        Some(ended)
+    }
+
+    /// Goes on after a session, at once or after a pause.
+    fn go_on(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, well: bool) {
+        let pause = match self.loop_of(network) {
+            Some(turn) if !well => {
+                let doublings = turn.failures.min(PAUSE_DOUBLINGS_MAX);
+                turn.failures += 1;
+                cx.rng().range(PAUSE_MIN_US, PAUSE_MAX_US) << doublings
+            }
+            _ => 0,
+        };
+        cx.arm(Timer::Loop(network), Duration::from_micros(pause));
+    }
+
+    /// Forgets peers that were silent for long, then asks the session's peer something.
+    fn ask(&mut self, cx: &mut Cx<'_, Self>, session: SessionId, request: Request, then: Then) {
+        if matches!(then, Then::Announce { .. }) {
+            let wall = cx.now().wall;
+            let (commons, journal) = cx.commons_mut();
+            let count = commons.peers.prune(journal, wall);
+            if count > 0 {
+                cx.event(Event::PeersPruned { count });
+            }
+        }
+        match cx.session_endpoint(session) {
+            Some(to) => {
+                let timeout = cx.config().sessions.request_timeout;
+                cx.call(to, request, timeout, then);
+            }
+            None => self.session_over(cx, session, false),
+        }
+    }
+
+    /// Nobody is left to talk to: go back to the operator's peers, should they have been lost.
+    fn restore_known(&mut self, cx: &mut Cx<'_, Self>) {
+        let config = cx.config();
+        let lost = config.known_peers.iter().any(|info| {
+            info.address != config.address
+                && cx
+                    .commons()
+                    .peers
+                    .find(&info.address)
+                    .is_none_or(|(_, peer)| !peer.sticky)
+        });
+        if lost && cx.commons().sessions.is_empty() {
+            self.insert_known(cx);
+        }
+    }
+
+    fn loop_of(&mut self, network: NetworkId) -> Option<&mut Loop> {
+        self.loops.iter_mut().find(|turn| turn.network == network)
+    }
+}
+
+fn running(cx: &Cx<'_, ChainwebPeers>, session: SessionId) -> Option<(NetworkId, PeerKey)> {
+    cx.commons()
+        .sessions
+        .get(session)
+        .map(|session| (session.network, session.peer))
+}
+
+/// Keeps what a handshake has proved. On a network without peer validation, a peer without an
+/// identity is pinned to the certificate of the first contact.
+fn prove(cx: &mut Cx<'_, ChainwebPeers>, peer: PeerKey, cert: &crate::input::PeerCert) {
+    let Some(entry) = cx.commons().peers.get(peer) else {
+        return;
+    };
+    let pin = entry.info.id.is_none() && !cx.config().network.peer_validation();
+    let key = (pin || entry.info.id == Some(cert.fingerprint))
+        .then_some(cert.key)
+        .flatten();
+    let addr = entry.info.address.clone();
+    let (commons, journal) = cx.commons_mut();
+    commons
+        .peers
+        .proved(journal, peer, pin.then_some(cert.fingerprint), key);
+    if pin {
+        cx.event(Event::PeerPinned { addr });
+    }
+}
+
+/// Picks whom to have the next session with. Rule: Chainweb, `findNextPeer`.
+///
+/// The candidates fall into groups: first those with a session on any network and at most one
+/// failure, whose connection can be shared; then the others by their number of failures. Nearly
+/// always the best group is drawn from, now and then a worse one.
+fn choose(cx: &mut Cx<'_, ChainwebPeers>, turn: &Loop) -> Option<PeerKey> {
+    let commons = cx.commons();
+    let busy: Vec<PeerKey> = turn
+        .active
+        .iter()
+        .filter_map(|session| commons.sessions.get(*session).map(|session| session.peer))
+        .collect();
+    let mut groups: BTreeMap<Option<u32>, Vec<PeerKey>> = BTreeMap::new();
+    for (key, peer) in commons.peers.iter() {
+        if !peer.networks.contains(turn.network)
+            || busy.contains(&key)
+            || peer.info.address == cx.config().address
+            || commons.is_banned(cx.now().wall, &peer.info)
+        {
+            continue;
+        }
+        let shared = peer.sessions > 0 && peer.failures <= 1;
+        groups
+            .entry((!shared).then_some(peer.failures))
+            .or_default()
+            .push(key);
+    }
+    let groups: Vec<Vec<PeerKey>> = groups.into_values().collect();
+    let mut group = 0;
+    while group + 1 < groups.len() && cx.rng().chance(NEXT_GROUP_PER_MILLION) {
+        group += 1;
+    }
+    let group = groups.get(group)?;
+    let place = cx.rng().index(group.len());
+    group.get(place).copied()
+}
