@@ -97,7 +97,11 @@ impl Driver {
 
     /// Gives the driver its means. The node is fed nothing before.
     pub(crate) fn equip(&self, store: Committer, outbound: Outbound, verify: VerifyPool) {
-        self.lock().store = Some(store);
+        {
+            let mut state = self.lock();
+            state.store = Some(store);
+            state.armed = state.node.poll_timeout();
+        }
         let fresh = self.outbound.set(outbound).is_ok() && self.verify.set(verify).is_ok();
         assert!(fresh, "a driver is equipped once");
     }

@@ -164,6 +164,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let opening = tokio::task::spawn_blocking(move || DataDir::open(&dir, &names));
     let DataDir { identity, cluster_peer_id, store, rows } =
         opening.await.map_err(|error| StoreError::WriteFailed { what: error.to_string() })??;
+    let descriptors = Descriptors::raise();
     let (api, api_addr) = listen("API", "--api", settings.api).await?;
     let (p2p, p2p_addr) = listen("P2P", "--p2p", settings.p2p).await?;
     let public_addr = public_addr(settings.public.as_ref(), p2p_addr);
@@ -194,7 +195,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         .map_err(|source| StartError::Restore { dir: settings.data, source })?;
     let metrics = Arc::new(Metrics::default());
     let driver = Driver::new(node, clock, metrics.clone(), settings.observer);
-    equip(&driver, store, client, metrics, settings.outbound_connections_max);
+    let outbound_max = descriptors.half().min(settings.outbound_connections_max);
+    equip(&driver, store, client, metrics, outbound_max);
     let timer = tokio::spawn(Driver::keep_time(Arc::downgrade(&driver)));
 
     let throttle = Throttle::new(settings.rates, ADDRESSES_MAX);
@@ -205,8 +207,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         tokio::spawn(Door { listener, socket, tls, limits, inbound, draining }.run())
     };
     let doors = vec![
-        door(Listener::Api, api, None, settings.api_connections),
-        door(Listener::P2p, p2p, Some(acceptor), settings.p2p_connections),
+        door(Listener::Api, api, None, descriptors.quarter(settings.api_connections)),
+        door(Listener::P2p, p2p, Some(acceptor), descriptors.quarter(settings.p2p_connections)),
     ];
     Ok(Running {
         api_addr,
@@ -220,6 +222,32 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         timer,
     })
 }
+
+/// Descriptors that connections may use. The store must never want for one: a file that it cannot
+/// open would end the node.
+#[derive(Clone, Copy)]
+struct Descriptors(usize);
+
+impl Descriptors {
+    /// Asks the system for as many as it gives.
+    fn raise() -> Self {
+        let given = rlimit::increase_nofile_limit(DESCRIPTORS_WANTED).unwrap_or(1024);
+        let given = usize::try_from(given).unwrap_or(usize::MAX);
+        Self(given.saturating_sub(DESCRIPTORS_KEPT).max(64))
+    }
+
+    const fn half(self) -> usize {
+        self.0 / 2
+    }
+
+    fn quarter(self, limits: ConnectionLimits) -> ConnectionLimits {
+        ConnectionLimits { connections_max: limits.connections_max.min(self.0 / 4), ..limits }
+    }
+}
+
+const DESCRIPTORS_WANTED: u64 = 65_536;
+/// For the store, the runtime and the log.
+const DESCRIPTORS_KEPT: usize = 256;
 
 async fn listen(
     listener: &'static str,
@@ -343,7 +371,10 @@ impl Running {
     }
 
     /// Takes nothing new, finishes what is owed, makes everything durable, and stops.
-    pub async fn drain(mut self) {
+    ///
+    /// # Errors
+    /// What went wrong with the store, now or before. Nothing was acknowledged after that.
+    pub async fn drain(mut self) -> Result<(), Arc<StoreError>> {
         self.driver.feed([Input::Drain]);
         self.draining.send_replace(true);
         let doors = std::mem::take(&mut self.doors);
@@ -355,7 +386,7 @@ impl Running {
             }
             driver.stop_calls();
             // Hints are written within a second; nothing else is left by then.
-            while !driver.is_quiet() {
+            while !driver.is_quiet() && driver.fatal().borrow().is_none() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -367,6 +398,8 @@ impl Running {
         if let Some(store) = self.driver.take_store() {
             let _ = tokio::task::spawn_blocking(move || store.close()).await;
         }
+        let fatal = self.driver.fatal().borrow().clone();
+        fatal.map_or(Ok(()), Err)
     }
 }
 

@@ -35,7 +35,8 @@ const PKCS8_ED25519: [u8; 16] =
 const SPKI_ED25519: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
 /// Bytes from the operating system's generator.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     PROVIDER.secure_random.fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
