@@ -58,7 +58,7 @@ pub struct Disk {
 impl Disk {
     /// An empty disk.
     #[must_use]
-    pub const fn new(luck: Luck, wire: Wire, keeps: bool, fault: Option<DiskFault>) -> Self {
+    pub fn new(luck: Luck, wire: Wire, keeps: bool, fault: Option<DiskFault>) -> Self {
         let (rows, queue) = (BTreeMap::new(), VecDeque::new());
         Self { rows, queue, writing: None, reported: 0, luck, wire, fault, keeps }
     }

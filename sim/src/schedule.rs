@@ -222,7 +222,8 @@ mod tests {
                 schedule.push(key, count);
                 heap.push(Entry { key, what: count });
             }
-            let until = now + luck.below(spans[luck.index(spans.len())]);
+            let span = spans[luck.index(spans.len())];
+            let until = now + luck.below(span);
             for _ in 0..luck.below(4) {
                 let expected = match heap.peek() {
                     Some(entry) if entry.key.at < until => heap.pop(),

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, header};
 use peerage_core::http::{Head, Reception, Site, receive};
 use peerage_core::{Listener, Request, Response};
 
-/// Carries a question as bytes.
+/// Carries a question as bytes. `garbled` spoils them, to see the comparison fail.
 ///
 /// # Errors
 /// What became of it, if it is not what was sent.
@@ -16,8 +16,12 @@ pub fn carry_request(
     site: &Site,
     listener: Listener,
     request: &Request,
+    garbled: bool,
 ) -> Result<Request, String> {
-    let outgoing = request.encode(site);
+    let mut outgoing = request.encode(site);
+    if garbled {
+        outgoing.target.push('0');
+    }
     let mut headers = HeaderMap::new();
     if outgoing.json {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
