@@ -80,7 +80,9 @@ pub(crate) async fn read(
             Ok(Some(Ok(frame))) => frame,
         };
         // Trailers are of no interest.
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         len += data.len();
         if len > max {
             return Err(BodyError::TooLarge(None));
@@ -99,13 +101,22 @@ pub(crate) async fn read(
             parts.extend_from_slice(&data);
         }
     }
-    let bytes = if parts.is_empty() { whole } else { parts.freeze() };
-    Ok(Read { bytes, _share: share })
+    let bytes = if parts.is_empty() {
+        whole
+    } else {
+        parts.freeze()
+    };
+    Ok(Read {
+        bytes,
+        _share: share,
+    })
 }
 
 /// Reads the body of an answer to a call.
 pub(crate) async fn read_answer(mut body: Incoming, budget: &Budget) -> Result<Bytes, BodyError> {
-    read(&mut body, BODY_BYTES_MAX, budget).await.map(|read| read.bytes)
+    read(&mut body, BODY_BYTES_MAX, budget)
+        .await
+        .map(|read| read.bytes)
 }
 
 /// Reads the rest of a body in the background and forgets it, within reason: a client that is still

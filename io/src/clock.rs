@@ -14,13 +14,18 @@ impl Clock {
     /// A clock that starts here.
     #[must_use]
     pub fn start() -> Self {
-        Self { start: StdInstant::now() }
+        Self {
+            start: StdInstant::now(),
+        }
     }
 
     /// Both clocks at this moment.
     #[must_use]
     pub fn now(&self) -> Now {
-        Now { mono: Instant::from_micros(micros(self.start.elapsed())), wall: wall() }
+        Now {
+            mono: Instant::from_micros(micros(self.start.elapsed())),
+            wall: wall(),
+        }
     }
 
     /// The operating system's instant at which the node's clock shows `at`.
@@ -31,6 +36,8 @@ impl Clock {
 
 /// The operator's clock; a clock before 1970 counts as 1970.
 pub(crate) fn wall() -> WallTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     WallTime::from_micros(micros(since))
 }

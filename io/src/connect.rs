@@ -53,7 +53,10 @@ impl SendError {
     /// Whether the other side had closed the connection before it read the request.
     pub(crate) fn is_stale(&self) -> bool {
         let error = &self.0;
-        error.is_canceled() || error.is_closed() || error.is_incomplete_message() || io_kind(error).is_some()
+        error.is_canceled()
+            || error.is_closed()
+            || error.is_incomplete_message()
+            || io_kind(error).is_some()
     }
 }
 
@@ -94,12 +97,18 @@ pub(crate) async fn open(
 ) -> Result<Connection, CallError> {
     let stream = dial(resolve(addr).await?).await?;
     let _ = stream.set_nodelay(true);
-    let Some(config) = tls else { return speak(stream, None).await };
+    let Some(config) = tls else {
+        return speak(stream, None).await;
+    };
     let name = tls::server_name(addr.host.as_str());
-    let stream =
-        TlsConnector::from(config).connect(name, stream).await.map_err(|error| tls_error(&error))?;
+    let stream = TlsConnector::from(config)
+        .connect(name, stream)
+        .await
+        .map_err(|error| tls_error(&error))?;
     let certificates = stream.get_ref().1.peer_certificates();
-    let cert = certificates.and_then(|chain| chain.first()).map(tls::peer_cert);
+    let cert = certificates
+        .and_then(|chain| chain.first())
+        .map(tls::peer_cert);
     speak(stream, cert).await
 }
 
@@ -107,7 +116,10 @@ async fn resolve(addr: &HostAddr) -> Result<Vec<SocketAddr>, CallError> {
     if let Some(ip) = addr.ip() {
         return Ok(vec![SocketAddr::new(ip, addr.port)]);
     }
-    let permit = LOOKUPS.acquire().await.map_err(|_| CallError::Unreachable)?;
+    let permit = LOOKUPS
+        .acquire()
+        .await
+        .map_err(|_| CallError::Unreachable)?;
     let host = addr.host.as_str().to_owned();
     let port = addr.port;
     // The permit goes along: the thread stays busy even if nobody waits for it any more.
@@ -161,7 +173,10 @@ where
 }
 
 fn tls_error(error: &io::Error) -> CallError {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+    {
         Some(error) if tls::is_mismatch(error) => CallError::IdentityMismatch,
         // Not TLS, or none that we share.
         Some(_) => CallError::Malformed,
@@ -171,5 +186,8 @@ fn tls_error(error: &io::Error) -> CallError {
 
 fn io_kind(error: &hyper::Error) -> Option<io::ErrorKind> {
     use std::error::Error as _;
-    error.source()?.downcast_ref::<io::Error>().map(io::Error::kind)
+    error
+        .source()?
+        .downcast_ref::<io::Error>()
+        .map(io::Error::kind)
 }

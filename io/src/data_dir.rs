@@ -101,7 +101,8 @@ impl DataDir {
                 pem
             }
         };
-        let identity = NodeIdentity::new(key, &pem).map_err(|what| StoreError::damaged(dir, what))?;
+        let identity =
+            NodeIdentity::new(key, &pem).map_err(|what| StoreError::damaged(dir, what))?;
         let random: [u8; 16] = tls::random();
         let mut manifest = Manifest {
             cluster_peer_id: format!(
@@ -132,26 +133,39 @@ impl DataDir {
 
     fn reopen(dir: &Path, manifest: Manifest, lock: DirLock) -> Result<Self, StoreError> {
         let read = |name: &str| -> Result<Vec<u8>, StoreError> {
-            let missing =
-                || StoreError::damaged(dir, format!("the file {name} is missing: the node's identity"));
+            let missing = || {
+                StoreError::damaged(
+                    dir,
+                    format!("the file {name} is missing: the node's identity"),
+                )
+            };
             files::read(&dir.join(name))?.ok_or_else(missing)
         };
         let key = secret(dir, &read(KEY)?)?;
         let identity = NodeIdentity::new(key, &read(CERTIFICATE)?)
             .map_err(|what| StoreError::damaged(dir, what))?;
         if identity.fingerprint != manifest.fingerprint {
-            let what = format!("{CERTIFICATE} is not the certificate that the directory was made with");
+            let what =
+                format!("{CERTIFICATE} is not the certificate that the directory was made with");
             return Err(StoreError::damaged(dir, what));
         }
         let (store, rows) = Store::open(dir, manifest.salt, lock)?;
-        Ok(Self { identity, cluster_peer_id: manifest.cluster_peer_id, store, rows })
+        Ok(Self {
+            identity,
+            cluster_peer_id: manifest.cluster_peer_id,
+            store,
+            rows,
+        })
     }
 }
 
 fn secret(dir: &Path, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
     bytes.try_into().map_err(|_| {
         let len = bytes.len();
-        StoreError::damaged(dir, format!("{KEY} holds {len} bytes instead of the 32 of a key"))
+        StoreError::damaged(
+            dir,
+            format!("{KEY} holds {len} bytes instead of the 32 of a key"),
+        )
     })
 }
 
@@ -166,7 +180,9 @@ fn lock(dir: &Path) -> Result<DirLock, StoreError> {
         .map_err(|source| StoreError::io("open", &path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(DirLock { _file: file }),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { dir: dir.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
+            dir: dir.to_owned(),
+        }),
         Err(TryLockError::Error(source)) => Err(StoreError::io("lock", &path, source)),
     }
 }
@@ -193,7 +209,9 @@ struct Manifest {
 
 impl Manifest {
     fn read(dir: &Path) -> Result<Option<Self>, StoreError> {
-        let Some(bytes) = files::read(&dir.join(MANIFEST))? else { return Ok(None) };
+        let Some(bytes) = files::read(&dir.join(MANIFEST))? else {
+            return Ok(None);
+        };
         let damaged = || StoreError::damaged(dir, format!("the file {MANIFEST} is not readable"));
         let text = String::from_utf8(bytes).map_err(|_| damaged())?;
         let found: u64 = text
@@ -203,7 +221,11 @@ impl Manifest {
             .and_then(|number| number.parse().ok())
             .ok_or_else(damaged)?;
         if found > FORMAT {
-            return Err(StoreError::Newer { dir: dir.to_owned(), found, known: FORMAT });
+            return Err(StoreError::Newer {
+                dir: dir.to_owned(),
+                found,
+                known: FORMAT,
+            });
         }
         Self::parse(&text).map(Some).ok_or_else(damaged)
     }
@@ -223,7 +245,12 @@ impl Manifest {
     }
 
     fn write(&self, dir: &Path) -> Result<(), StoreError> {
-        let Self { cluster_peer_id, complete, fingerprint, salt } = self;
+        let Self {
+            cluster_peer_id,
+            complete,
+            fingerprint,
+            salt,
+        } = self;
         let body = format!(
             "peerage data directory, format {FORMAT}\ncluster-peer-id {cluster_peer_id}\n\
              complete {complete}\nfingerprint {fingerprint}\nstore {salt:016x}\n"

@@ -130,7 +130,11 @@ impl Driver {
         match self.begin(id, from, request) {
             Asked::Answered(response) => response,
             Asked::Waiting(answer) => {
-                let mut hangup = HangUp { driver: self, id, armed: true };
+                let mut hangup = HangUp {
+                    driver: self,
+                    id,
+                    armed: true,
+                };
                 let answer = answer.await;
                 hangup.armed = false;
                 // Without a sender the node is gone, and the process about to end.
@@ -185,7 +189,13 @@ impl Driver {
 
     /// One input; the lock is held.
     fn handle(&self, state: &mut State, input: Input, own: Option<RequestId>, todo: &mut Todo) {
-        let State { node, outbox, waiting, store, .. } = state;
+        let State {
+            node,
+            outbox,
+            waiting,
+            store,
+            ..
+        } = state;
         // The clock is read under the lock, so that the node's time never runs backwards.
         node.handle(self.clock.now(), input, outbox);
         for output in outbox.drain() {
@@ -207,7 +217,12 @@ impl Driver {
 
     /// Does what was wanted; the lock is free.
     fn carry_out(&self, todo: Todo) {
-        let Todo { own: _, answers, rest, rearm } = todo;
+        let Todo {
+            own: _,
+            answers,
+            rest,
+            rearm,
+        } = todo;
         for (sender, response) in answers {
             // Whoever is gone will be reported as such.
             let _ = sender.send(response);
@@ -221,7 +236,10 @@ impl Driver {
                     (self.observer)(&event);
                 }
                 Output::Verify { id, job } => {
-                    self.verify.get().expect("the driver is equipped").submit(id, job);
+                    self.verify
+                        .get()
+                        .expect("the driver is equipped")
+                        .submit(id, job);
                 }
                 Output::Commit { .. } | Output::Respond { .. } => {}
             }
@@ -314,7 +332,9 @@ impl Driver {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|_| {
             // A panic in the node leaves it half changed, which must not be served.
-            self.fail(StoreError::WriteFailed { what: "the node panicked".to_owned() });
+            self.fail(StoreError::WriteFailed {
+                what: "the node panicked".to_owned(),
+            });
             panic!("the node has panicked before");
         })
     }

@@ -58,7 +58,9 @@ pub enum StoreError {
         known: u64,
     },
     /// A write failed. What it carried is not acknowledged, and nothing is from then on.
-    #[error("the store failed: {what}. Nothing was acknowledged since; check the disk, then restart")]
+    #[error(
+        "the store failed: {what}. Nothing was acknowledged since; check the disk, then restart"
+    )]
     WriteFailed {
         /// How.
         what: String,
@@ -67,11 +69,18 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: path.to_owned(), source }
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 
     pub(crate) fn damaged(dir: &Path, what: impl Into<String>) -> Self {
-        Self::Damaged { dir: dir.to_owned(), what: what.into() }
+        Self::Damaged {
+            dir: dir.to_owned(),
+            what: what.into(),
+        }
     }
 
     /// A row that cannot be read: of a newer release, or damaged.
@@ -81,7 +90,10 @@ impl StoreError {
 }
 
 fn hint(error: &io::Error) -> &'static str {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds have no hint")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other kinds have no hint"
+    )]
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
             ". Give this user the right to read and write it, or choose another directory with --data"
@@ -99,7 +111,10 @@ fn hint(error: &io::Error) -> &'static str {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A listener's address cannot be had.
-    #[error("cannot listen on {addr} for the {listener} listener: {source}. {}", listen_hint(flag, source))]
+    #[error(
+        "cannot listen on {addr} for the {listener} listener: {source}. {}",
+        listen_hint(flag, source)
+    )]
     Listen {
         /// Which listener.
         listener: &'static str,
@@ -139,7 +154,10 @@ pub enum StartError {
 }
 
 fn listen_hint(flag: &str, source: &io::Error) -> String {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds have no hint of their own")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the other kinds have no hint of their own"
+    )]
     match source.kind() {
         io::ErrorKind::AddrInUse => format!(
             "Something listens there already: stop it, or choose another port with {flag} (port 0 \

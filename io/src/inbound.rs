@@ -50,7 +50,11 @@ enum Outcome {
 
 impl Inbound {
     pub(crate) fn new(driver: Arc<Driver>, throttle: Throttle) -> Self {
-        Self { driver, throttle: Mutex::new(throttle), budget: Budget::new() }
+        Self {
+            driver,
+            throttle: Mutex::new(throttle),
+            budget: Budget::new(),
+        }
     }
 
     /// Answers one request.
@@ -75,19 +79,25 @@ impl Inbound {
             Outcome::Bare(reply) => bare(reply, &parts.method),
             Outcome::Last(reply) => {
                 let mut response = bare(reply, &parts.method);
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
                 response
             }
         };
         if !body.is_end_stream() {
             if expects_continue(&parts.headers) {
                 // The client waits for leave to send, and has been refused.
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
             } else {
                 body::discard(body);
             }
         }
-        self.driver.metrics.request(far.listener, response.status().as_u16());
+        self.driver
+            .metrics
+            .request(far.listener, response.status().as_u16());
         Ok(response.map(Full::new))
     }
 
@@ -126,7 +136,9 @@ impl Inbound {
                 }
             },
         };
-        let bytes = read.as_ref().map_or_else(Bytes::new, |read| read.bytes.clone());
+        let bytes = read
+            .as_ref()
+            .map_or_else(Bytes::new, |read| read.bytes.clone());
         let request = match route.decode(self.driver.site(), bytes) {
             Ok(request) => request,
             Err(reply) => return Outcome::Dressed(reply),
@@ -143,7 +155,9 @@ impl Inbound {
         }
         let known = match self.driver.standing(caller) {
             Standing::Banned => {
-                return Some(Outcome::Dressed(NodeResponse::Refused(Refused::Banned).encode()));
+                return Some(Outcome::Dressed(
+                    NodeResponse::Refused(Refused::Banned).encode(),
+                ));
             }
             Standing::Known => true,
             Standing::Stranger => false,
@@ -163,13 +177,21 @@ impl Inbound {
             return Reply::empty(405);
         }
         let text = self.driver.metrics.render(&self.driver.gauges());
-        Reply::new(200, Some("text/plain; version=0.0.4; charset=utf-8"), text.into())
+        Reply::new(
+            200,
+            Some("text/plain; version=0.0.4; charset=utf-8"),
+            text.into(),
+        )
     }
 }
 
 /// An answer with its body's type and the server's name, no more.
 fn bare(reply: Reply, method: &Method) -> Response<Bytes> {
-    let body = if method == Method::HEAD { Bytes::new() } else { reply.body };
+    let body = if method == Method::HEAD {
+        Bytes::new()
+    } else {
+        reply.body
+    };
     let mut response = Response::new(body);
     *response.status_mut() = reply.status;
     let fields = response.headers_mut();
@@ -186,5 +208,7 @@ fn authorization(headers: &HeaderMap) -> Option<Secret> {
 }
 
 fn expects_continue(headers: &HeaderMap) -> bool {
-    headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    headers
+        .get(EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }

@@ -122,8 +122,14 @@ impl Settings {
             sessions: defaults.sessions,
             limits: defaults.limits,
             rates: Rates::default(),
-            api_connections: ConnectionLimits { connections_max: 4096, per_address_max: 4096 },
-            p2p_connections: ConnectionLimits { connections_max: 4096, per_address_max: 256 },
+            api_connections: ConnectionLimits {
+                connections_max: 4096,
+                per_address_max: 4096,
+            },
+            p2p_connections: ConnectionLimits {
+                connections_max: 4096,
+                per_address_max: 256,
+            },
             outbound_connections_max: 1024,
             observer: Box::new(|_| {}),
         }
@@ -158,12 +164,21 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     if settings.public.is_none() && settings.p2p.ip().is_unspecified() {
         return Err(StartError::PublicMissing { addr: settings.p2p });
     }
-    let names: Vec<String> =
-        settings.public.iter().map(|public| public.host.to_string()).collect();
+    let names: Vec<String> = settings
+        .public
+        .iter()
+        .map(|public| public.host.to_string())
+        .collect();
     let dir = settings.data.clone();
     let opening = tokio::task::spawn_blocking(move || DataDir::open(&dir, &names));
-    let DataDir { identity, cluster_peer_id, store, rows } =
-        opening.await.map_err(|error| StoreError::WriteFailed { what: error.to_string() })??;
+    let DataDir {
+        identity,
+        cluster_peer_id,
+        store,
+        rows,
+    } = opening.await.map_err(|error| StoreError::WriteFailed {
+        what: error.to_string(),
+    })??;
     let descriptors = Descriptors::raise();
     let (api, api_addr) = listen("API", "--api", settings.api).await?;
     let (p2p, p2p_addr) = listen("P2P", "--p2p", settings.p2p).await?;
@@ -191,8 +206,12 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         limits: settings.limits,
     };
     let clock = Clock::start();
-    let node = Node::restore(config, Seed(tls::random()), clock.now(), rows)
-        .map_err(|source| StartError::Restore { dir: settings.data, source })?;
+    let node = Node::restore(config, Seed(tls::random()), clock.now(), rows).map_err(|source| {
+        StartError::Restore {
+            dir: settings.data,
+            source,
+        }
+    })?;
     let metrics = Arc::new(Metrics::default());
     let driver = Driver::new(node, clock, metrics.clone(), settings.observer);
     let outbound_max = descriptors.half().min(settings.outbound_connections_max);
@@ -204,11 +223,31 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let draining = watch::Sender::new(false);
     let door = |listener, socket, tls, limits| {
         let (inbound, draining) = (inbound.clone(), draining.subscribe());
-        tokio::spawn(Door { listener, socket, tls, limits, inbound, draining }.run())
+        tokio::spawn(
+            Door {
+                listener,
+                socket,
+                tls,
+                limits,
+                inbound,
+                draining,
+            }
+            .run(),
+        )
     };
     let doors = vec![
-        door(Listener::Api, api, None, descriptors.quarter(settings.api_connections)),
-        door(Listener::P2p, p2p, Some(acceptor), descriptors.quarter(settings.p2p_connections)),
+        door(
+            Listener::Api,
+            api,
+            None,
+            descriptors.quarter(settings.api_connections),
+        ),
+        door(
+            Listener::P2p,
+            p2p,
+            Some(acceptor),
+            descriptors.quarter(settings.p2p_connections),
+        ),
     ];
     Ok(Running {
         api_addr,
@@ -241,7 +280,10 @@ impl Descriptors {
     }
 
     fn quarter(self, limits: ConnectionLimits) -> ConnectionLimits {
-        ConnectionLimits { connections_max: limits.connections_max.min(self.0 / 4), ..limits }
+        ConnectionLimits {
+            connections_max: limits.connections_max.min(self.0 / 4),
+            ..limits
+        }
     }
 }
 
@@ -254,16 +296,21 @@ async fn listen(
     flag: &'static str,
     addr: SocketAddr,
 ) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Listen { listener, flag, addr, source };
+    let failed = |source| StartError::Listen {
+        listener,
+        flag,
+        addr,
+        source,
+    };
     let socket = TcpListener::bind(addr).await.map_err(failed)?;
     let bound = socket.local_addr().map_err(failed)?;
     Ok((socket, bound))
 }
 
 fn public_addr(given: Option<&HostAddr>, bound: SocketAddr) -> HostAddr {
-    let mut addr = given.cloned().unwrap_or_else(|| {
-        HostAddr::new(Hostname::from(bound.ip()), bound.port())
-    });
+    let mut addr = given
+        .cloned()
+        .unwrap_or_else(|| HostAddr::new(Hostname::from(bound.ip()), bound.port()));
     if addr.port == 0 {
         addr.port = bound.port();
     }
@@ -297,8 +344,12 @@ fn equip(
             }
         },
     );
-    let outbound =
-        Outbound::new(*driver.site(), client, outbound_connections_max, weak.clone());
+    let outbound = Outbound::new(
+        *driver.site(),
+        client,
+        outbound_connections_max,
+        weak.clone(),
+    );
     let verify = VerifyPool::start(
         {
             let weak = weak.clone();
@@ -312,7 +363,9 @@ fn equip(
         },
         move || {
             if let Some(driver) = weak.upgrade() {
-                driver.fail(StoreError::WriteFailed { what: "a check panicked".to_owned() });
+                driver.fail(StoreError::WriteFailed {
+                    what: "a check panicked".to_owned(),
+                });
             }
         },
     );

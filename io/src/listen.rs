@@ -103,7 +103,12 @@ impl Door {
         let address = counted.then(|| (addresses.clone(), ip));
         self.inbound.driver.metrics.opened(self.listener);
         let inbound = self.inbound.clone();
-        Some(Place { _permit: permit, address, inbound, listener: self.listener })
+        Some(Place {
+            _permit: permit,
+            address,
+            inbound,
+            listener: self.listener,
+        })
     }
 
     fn connection(
@@ -118,14 +123,32 @@ impl Door {
             let _place = place;
             let _ = stream.set_nodelay(true);
             let Some(acceptor) = tls else {
-                let far = FarEnd { addr, listener, cert: None };
+                let far = FarEnd {
+                    addr,
+                    listener,
+                    cert: None,
+                };
                 return serve(stream, far, inbound, draining).await;
             };
             // A caller that cannot do TLS is no business of the log.
-            let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await else { return };
+            let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await else {
+                return;
+            };
             let certificates = stream.get_ref().1.peer_certificates();
-            let cert = certificates.and_then(|chain| chain.first()).map(tls::peer_cert);
-            serve(stream, FarEnd { addr, listener, cert }, inbound, draining).await;
+            let cert = certificates
+                .and_then(|chain| chain.first())
+                .map(tls::peer_cert);
+            serve(
+                stream,
+                FarEnd {
+                    addr,
+                    listener,
+                    cert,
+                },
+                inbound,
+                draining,
+            )
+            .await;
         }
     }
 }
@@ -133,7 +156,10 @@ impl Door {
 /// Errors of `accept` that are about the connection it would have given.
 fn is_of_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
@@ -215,7 +241,10 @@ struct Patient<S> {
 
 impl<S> Patient<S> {
     const fn new(stream: S) -> Self {
-        Self { stream, stalled: None }
+        Self {
+            stream,
+            stalled: None,
+        }
     }
 
     fn watch<T>(
@@ -228,8 +257,9 @@ impl<S> Patient<S> {
             return result;
         }
         let deadline = Instant::now() + WRITE_STALL_MAX;
-        let stalled =
-            self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         match stalled.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,

@@ -32,7 +32,9 @@ const LISTENERS: [(Listener, &str); 2] = [(Listener::Api, "api"), (Listener::P2p
 impl Default for Metrics {
     fn default() -> Self {
         Self {
-            events: Event::names().map(|name| (name, AtomicU64::new(0))).collect(),
+            events: Event::names()
+                .map(|name| (name, AtomicU64::new(0)))
+                .collect(),
             requests: Default::default(),
             opened: Default::default(),
             closed: Default::default(),
@@ -87,7 +89,9 @@ impl Metrics {
     /// How often the event of this name happened.
     #[must_use]
     pub fn count(&self, event: &str) -> u64 {
-        self.events.get(event).map_or(0, |counter| counter.load(Relaxed))
+        self.events
+            .get(event)
+            .map_or(0, |counter| counter.load(Relaxed))
     }
 
     /// Connections that are open.
@@ -101,48 +105,87 @@ impl Metrics {
     pub(crate) fn render(&self, gauges: &[(&'static str, u64)]) -> String {
         let mut out = String::with_capacity(4096);
         let mut text = Text(&mut out);
-        text.head("peerage_events_total", "counter", "What happened in the node, by name.");
+        text.head(
+            "peerage_events_total",
+            "counter",
+            "What happened in the node, by name.",
+        );
         for (name, counter) in &self.events {
-            text.line("peerage_events_total", &format!("{{event=\"{name}\"}}"), load(counter));
+            text.line(
+                "peerage_events_total",
+                &format!("{{event=\"{name}\"}}"),
+                load(counter),
+            );
         }
         for (name, value) in gauges {
             let name = format!("peerage_{name}");
             text.head(&name, "gauge", "The size of a table or queue of the node.");
             text.line(&name, "", *value);
         }
-        text.head("peerage_http_requests_total", "counter", "Answers given, by class of status.");
+        text.head(
+            "peerage_http_requests_total",
+            "counter",
+            "Answers given, by class of status.",
+        );
         for (listener, word) in LISTENERS {
             for (counter, class) in self.requests[listener as usize].iter().zip(1..) {
                 let labels = format!("{{listener=\"{word}\",status=\"{class}xx\"}}");
                 text.line("peerage_http_requests_total", &labels, load(counter));
             }
         }
-        text.head("peerage_connections_open", "gauge", "Connections that callers hold open.");
+        text.head(
+            "peerage_connections_open",
+            "gauge",
+            "Connections that callers hold open.",
+        );
         for (listener, word) in LISTENERS {
             let labels = format!("{{listener=\"{word}\"}}");
-            text.line("peerage_connections_open", &labels, self.connections(listener));
+            text.line(
+                "peerage_connections_open",
+                &labels,
+                self.connections(listener),
+            );
         }
         text.head("peerage_connections_total", "counter", "Connections taken.");
         for (listener, word) in LISTENERS {
             let labels = format!("{{listener=\"{word}\"}}");
-            text.line("peerage_connections_total", &labels, load(&self.opened[listener as usize]));
+            text.line(
+                "peerage_connections_total",
+                &labels,
+                load(&self.opened[listener as usize]),
+            );
         }
         let turned_away = "peerage_connections_turned_away_total";
-        text.head(turned_away, "counter", "Connections closed at once: too many were open.");
+        text.head(
+            turned_away,
+            "counter",
+            "Connections closed at once: too many were open.",
+        );
         for (listener, word) in LISTENERS {
             let labels = format!("{{listener=\"{word}\"}}");
-            text.line(turned_away, &labels, load(&self.turned_away[listener as usize]));
+            text.line(
+                turned_away,
+                &labels,
+                load(&self.turned_away[listener as usize]),
+            );
         }
         text.head("peerage_commits_total", "counter", "Commits written.");
         text.line("peerage_commits_total", "", load(&self.commits));
         text.head("peerage_commit_rows_total", "counter", "Rows written.");
         text.line("peerage_commit_rows_total", "", load(&self.rows));
         let histograms = [
-            ("peerage_commit_batch_seconds", "A batch of commits, written and synced."),
-            ("peerage_commit_seconds", "From taking a batch to acknowledging it."),
+            (
+                "peerage_commit_batch_seconds",
+                "A batch of commits, written and synced.",
+            ),
+            (
+                "peerage_commit_seconds",
+                "From taking a batch to acknowledging it.",
+            ),
         ];
-        for ((name, help), histogram) in
-            histograms.into_iter().zip([&self.batch_seconds, &self.acknowledge_seconds])
+        for ((name, help), histogram) in histograms
+            .into_iter()
+            .zip([&self.batch_seconds, &self.acknowledge_seconds])
         {
             text.histogram(name, help, histogram, 1e-6);
         }
@@ -168,7 +211,12 @@ struct Histogram<const N: usize> {
 impl<const N: usize> Histogram<N> {
     fn new(bounds: [u64; N]) -> Self {
         let buckets = std::array::from_fn(|_| AtomicU64::new(0));
-        Self { bounds, buckets, count: AtomicU64::new(0), sum: AtomicU64::new(0) }
+        Self {
+            bounds,
+            buckets,
+            count: AtomicU64::new(0),
+            sum: AtomicU64::new(0),
+        }
     }
 
     fn observe(&self, value: u64) {
@@ -199,7 +247,11 @@ impl Text<'_> {
         for (bound, bucket) in of.bounds.iter().zip(&of.buckets) {
             upto += load(bucket);
             let bound = *bound as f64 * unit;
-            self.line(&format!("{name}_bucket"), &format!("{{le=\"{bound}\"}}"), upto);
+            self.line(
+                &format!("{name}_bucket"),
+                &format!("{{le=\"{bound}\"}}"),
+                upto,
+            );
         }
         let count = count.max(upto);
         self.line(&format!("{name}_bucket"), "{le=\"+Inf\"}", count);

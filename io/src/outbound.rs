@@ -100,12 +100,18 @@ impl Outbound {
         });
         let runtime = Handle::current();
         runtime.spawn(sweep(Arc::downgrade(&shared)));
-        Self { shared, runtime, calls: Arc::default(), driver }
+        Self {
+            shared,
+            runtime,
+            calls: Arc::default(),
+            driver,
+        }
     }
 
     /// Starts a call; its end is reported to the driver.
     pub(crate) fn call(&self, id: CallId, to: Arc<Endpoint>, request: Request) {
-        let (shared, calls, driver) = (self.shared.clone(), self.calls.clone(), self.driver.clone());
+        let (shared, calls, driver) =
+            (self.shared.clone(), self.calls.clone(), self.driver.clone());
         // Held over the spawn, so that a call that ends at once finds its own entry.
         let mut entries = lock(&self.calls);
         let task = self.runtime.spawn(async move {
@@ -146,9 +152,15 @@ impl Shared {
         let outgoing = request.encode(&self.site);
         match to.via {
             Via::Plain => self.exchange(Kind::Plain, to, request, &outgoing).await,
-            Via::Tls => self.exchange(Kind::Tls(to.trust), to, request, &outgoing).await,
+            Via::Tls => {
+                self.exchange(Kind::Tls(to.trust), to, request, &outgoing)
+                    .await
+            }
             Via::TlsThenPlain => {
-                match self.exchange(Kind::Tls(to.trust), to, request, &outgoing).await {
+                match self
+                    .exchange(Kind::Tls(to.trust), to, request, &outgoing)
+                    .await
+                {
                     // Some plain servers answer a TLS greeting with text, some hang up on it.
                     Err(CallError::Malformed | CallError::Unreachable) => {
                         self.exchange(Kind::Plain, to, request, &outgoing).await
@@ -170,7 +182,9 @@ impl Shared {
         let mut target = outgoing.target.clone();
         for _ in 0..=REDIRECTS_MAX {
             let mut lease = self.lease(&addr).await?;
-            let response = self.send(&mut lease, kind, &addr, &target, outgoing).await?;
+            let response = self
+                .send(&mut lease, kind, &addr, &target, outgoing)
+                .await?;
             let cert = lease.cert();
             let status = response.status();
             let version = version(&response);
@@ -183,7 +197,11 @@ impl Shared {
                 })?;
                 lease.keep(kind);
                 let response = request.decode_response(status.as_u16(), &body);
-                return Ok(Answer { response, version, cert });
+                return Ok(Answer {
+                    response,
+                    version,
+                    cert,
+                });
             }
             let next = redirect(status, &response, &addr);
             // The rest of this answer is of no interest, and neither is its connection.
@@ -191,7 +209,11 @@ impl Shared {
             drop(lease);
             match next {
                 None => {
-                    return Ok(Answer { response: Response::Opaque(status.as_u16()), version, cert });
+                    return Ok(Answer {
+                        response: Response::Opaque(status.as_u16()),
+                        version,
+                        cert,
+                    });
                 }
                 Some(Err(error)) => return Err(error),
                 Some(Ok(next)) => (addr, target) = next,
@@ -204,9 +226,24 @@ impl Shared {
     async fn lease(&self, addr: &HostAddr) -> Result<Lease, CallError> {
         let host = lock(&self.hosts).entry(addr.clone()).or_default().clone();
         let closed = |_| CallError::Unreachable;
-        let of_host = host.permits.0.clone().acquire_owned().await.map_err(closed)?;
-        let of_all = self.connections.clone().acquire_owned().await.map_err(closed)?;
-        Ok(Lease { host, connection: None, _permits: (of_host, of_all) })
+        let of_host = host
+            .permits
+            .0
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(closed)?;
+        let of_all = self
+            .connections
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(closed)?;
+        Ok(Lease {
+            host,
+            connection: None,
+            _permits: (of_host, of_all),
+        })
     }
 
     /// Sends over a kept connection, or a new one; once more if the kept one turns out stale. All
@@ -246,7 +283,10 @@ impl Shared {
     async fn client_config(&self, trust: Trust) -> Result<Arc<rustls::ClientConfig>, CallError> {
         match trust {
             Trust::Anyone => Ok(self.tls.anyone()),
-            Trust::Pinned(pin) => self.tls.pinned(pin).map_err(|_| CallError::IdentityMismatch),
+            Trust::Pinned(pin) => self
+                .tls
+                .pinned(pin)
+                .map_err(|_| CallError::IdentityMismatch),
             // Without authorities nobody can prove anything.
             Trust::Authorities => self.tls.authorities().ok_or(CallError::IdentityMismatch),
         }
@@ -268,7 +308,11 @@ impl Lease {
     /// Gives the connection back for the next call.
     fn keep(self, kind: Kind) {
         if let Some(connection) = self.connection.filter(Connection::is_usable) {
-            let idle = Idle { kind, connection, since: Instant::now() };
+            let idle = Idle {
+                kind,
+                connection,
+                since: Instant::now(),
+            };
             lock(&self.host.idle).push(idle);
         }
     }
@@ -297,7 +341,9 @@ impl Host {
 async fn sweep(shared: Weak<Shared>) {
     loop {
         tokio::time::sleep(SWEEP_INTERVAL).await;
-        let Some(shared) = shared.upgrade() else { return };
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
         lock(&shared.hosts).retain(|_, host| {
             let mut idle = lock(&host.idle);
             idle.retain(|idle| idle.connection.is_usable() && idle.since.elapsed() < IDLE_MAX);
@@ -322,7 +368,10 @@ fn build(
     *request.method_mut() = outgoing.method.clone();
     *request.uri_mut() = target.parse::<Uri>().map_err(|_| CallError::Malformed)?;
     let headers = request.headers_mut();
-    headers.insert(HOST, HeaderValue::from_str(host).map_err(|_| CallError::Malformed)?);
+    headers.insert(
+        HOST,
+        HeaderValue::from_str(host).map_err(|_| CallError::Malformed)?,
+    );
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(X_CHAINWEB_NODE_VERSION, DECLARED_VERSION);
     if outgoing.json {
@@ -354,7 +403,9 @@ fn redirect(
     let Some(uri) = location.and_then(|text| text.parse::<Uri>().ok()) else {
         return Some(Err(CallError::Malformed));
     };
-    let target = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+    let target = uri
+        .path_and_query()
+        .map_or_else(|| "/".to_owned(), ToString::to_string);
     if !target.starts_with('/') {
         return Some(Err(CallError::Malformed));
     }
@@ -364,7 +415,9 @@ fn redirect(
             let port = uri.port_u16().unwrap_or(443);
             match host.strip_prefix('[') {
                 Some(_) => format!("{host}:{port}").parse().ok(),
-                None => Hostname::new(host).ok().map(|host| HostAddr::new(host, port)),
+                None => Hostname::new(host)
+                    .ok()
+                    .map(|host| HostAddr::new(host, port)),
             }
         }
         _ => None,

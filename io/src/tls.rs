@@ -29,8 +29,9 @@ static PROVIDER: LazyLock<Arc<CryptoProvider>> =
 const ALPN: &[u8] = b"http/1.1";
 
 /// What precedes an Ed25519 secret key in PKCS #8. Source: RFC 8410, section 7.
-const PKCS8_ED25519: [u8; 16] =
-    [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+const PKCS8_ED25519: [u8; 16] = [
+    0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+];
 /// What precedes an Ed25519 public key in a certificate. Source: RFC 8410, section 4.
 const SPKI_ED25519: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
@@ -38,7 +39,10 @@ const SPKI_ED25519: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 
 #[must_use]
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    PROVIDER.secure_random.fill(&mut bytes).expect("the operating system gives random bytes");
+    PROVIDER
+        .secure_random
+        .fill(&mut bytes)
+        .expect("the operating system gives random bytes");
     bytes
 }
 
@@ -71,7 +75,12 @@ impl NodeIdentity {
             return Err("identity.key and identity.pem do not belong together".to_owned());
         }
         let fingerprint = Fingerprint::of_certificate(&certificate);
-        Ok(Self { fingerprint, public_key, secret, certificate })
+        Ok(Self {
+            fingerprint,
+            public_key,
+            secret,
+            certificate,
+        })
     }
 
     /// A fresh identity that lives in memory only, for tests.
@@ -97,7 +106,10 @@ fn key_pair(secret: &[u8; 32]) -> KeyPair {
 }
 
 fn public_key(secret: &[u8; 32]) -> [u8; 32] {
-    key_pair(secret).der_bytes().try_into().expect("an Ed25519 public key has 32 bytes")
+    key_pair(secret)
+        .der_bytes()
+        .try_into()
+        .expect("an Ed25519 public key has 32 bytes")
 }
 
 /// Makes a self-signed certificate, valid without end for our purposes, as PEM.
@@ -105,27 +117,42 @@ fn public_key(secret: &[u8; 32]) -> [u8; 32] {
 /// Peers know it by its fingerprint; the names are for tools that insist on one.
 pub(crate) fn make_certificate(secret: &[u8; 32], names: &[String]) -> String {
     let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
-    all.extend(names.iter().filter(|name| !all.contains(name)).cloned().collect::<Vec<_>>());
+    all.extend(
+        names
+            .iter()
+            .filter(|name| !all.contains(name))
+            .cloned()
+            .collect::<Vec<_>>(),
+    );
     let mut params = CertificateParams::new(all)
         .or_else(|_| CertificateParams::new(vec!["localhost".to_owned()]))
         .expect("localhost is a host name");
     params.distinguished_name = Name::new();
-    params.distinguished_name.push(DnType::CommonName, "peerage");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "peerage");
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     params.not_after = rcgen::date_time_ymd(2120, 1, 1);
-    let certificate = params.self_signed(&key_pair(secret)).expect("an Ed25519 key signs");
+    let certificate = params
+        .self_signed(&key_pair(secret))
+        .expect("an Ed25519 key signs");
     certificate.pem()
 }
 
 /// What a certificate says about its owner.
 #[must_use]
 pub fn peer_cert(certificate: &CertificateDer<'_>) -> PeerCert {
-    let key = ParsedCertificate::try_from(certificate).ok().and_then(|parsed| {
-        let spki = parsed.subject_public_key_info();
-        let key = spki.as_ref().strip_prefix(SPKI_ED25519.as_slice())?;
-        key.try_into().ok().map(PublicKey)
-    });
-    PeerCert { fingerprint: Fingerprint::of_certificate(certificate), key }
+    let key = ParsedCertificate::try_from(certificate)
+        .ok()
+        .and_then(|parsed| {
+            let spki = parsed.subject_public_key_info();
+            let key = spki.as_ref().strip_prefix(SPKI_ED25519.as_slice())?;
+            key.try_into().ok().map(PublicKey)
+        });
+    PeerCert {
+        fingerprint: Fingerprint::of_certificate(certificate),
+        key,
+    }
 }
 
 /// TLS for the P2P listener: any client certificate is taken, and proved; none is fine too.
@@ -156,7 +183,11 @@ impl Client {
     /// What rustls refuses.
     pub fn new(identity: NodeIdentity) -> Result<Self, Error> {
         let anyone = client(&identity, Arc::new(Expect(None)))?;
-        Ok(Self { identity, anyone, authorities: OnceLock::new() })
+        Ok(Self {
+            identity,
+            anyone,
+            authorities: OnceLock::new(),
+        })
     }
 
     /// Takes any certificate.
@@ -244,7 +275,12 @@ impl ServerCertVerifier for Expect {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &PROVIDER.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &PROVIDER.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -253,11 +289,18 @@ impl ServerCertVerifier for Expect {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &PROVIDER.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &PROVIDER.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        PROVIDER.signature_verification_algorithms.supported_schemes()
+        PROVIDER
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -289,7 +332,12 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &PROVIDER.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &PROVIDER.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -298,10 +346,17 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &PROVIDER.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &PROVIDER.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        PROVIDER.signature_verification_algorithms.supported_schemes()
+        PROVIDER
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -44,8 +44,11 @@ impl VerifyPool {
     ) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.saturating_sub(1).max(1);
-        let shared =
-            Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), threads });
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            threads,
+        });
         let hooks = Arc::new((verdicts, failed));
         for n in 0..threads {
             let (shared, hooks) = (shared.clone(), hooks.clone());
@@ -96,7 +99,10 @@ impl Shared {
                 let share = waiting.div_ceil(self.threads).min(BATCH_MAX);
                 return Some(queue.jobs.drain(..share).collect());
             }
-            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = self
+                .wake
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 

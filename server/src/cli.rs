@@ -115,7 +115,12 @@ pub(crate) struct Keys {
     #[arg(long, env = "PEERAGE_PUBLIC", value_name = "HOST:PORT")]
     pub(crate) public: Option<HostAddr>,
     /// Know this peer from the start; may be given often. The id is the peer's `peer_id`
-    #[arg(long, env = "PEERAGE_PEER", value_name = "[ID@]HOST:PORT", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "PEERAGE_PEER",
+        value_name = "[ID@]HOST:PORT",
+        value_delimiter = ','
+    )]
     pub(crate) peer: Vec<PeerInfo>,
     /// Keep to the given peers: take no others, tell no others
     #[arg(
@@ -155,7 +160,12 @@ pub(crate) struct Keys {
     )]
     pub(crate) chains: Option<u8>,
     /// Write the log like this [default: text]
-    #[arg(long, env = "PEERAGE_LOG_FORMAT", value_name = "text|json", hide_possible_values = true)]
+    #[arg(
+        long,
+        env = "PEERAGE_LOG_FORMAT",
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
     pub(crate) log_format: Option<LogFormat>,
     /// Log this much: error, warn, info, debug or trace [default: info]
     #[arg(long, env = "PEERAGE_LOG_LEVEL", value_name = "LEVEL")]
@@ -179,7 +189,11 @@ impl Keys {
             api: self.api.or(other.api),
             p2p: self.p2p.or(other.p2p),
             public: self.public.or(other.public),
-            peer: if self.peer.is_empty() { other.peer } else { self.peer },
+            peer: if self.peer.is_empty() {
+                other.peer
+            } else {
+                self.peer
+            },
             private: self.private.or(other.private),
             grin_ban_window: self.grin_ban_window.or(other.grin_ban_window),
             throttle_put_peer: self.throttle_put_peer.or(other.throttle_put_peer),

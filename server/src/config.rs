@@ -35,11 +35,18 @@ fn parse(name: &str, text: &str) -> Result<Keys> {
         };
         if !known().any(|known| known == key.get_ref().as_ref()) {
             let all = known().collect::<Vec<_>>().join(", ");
-            return Err(fail(key.span().start, &format!("unknown; known keys are {all}")));
+            return Err(fail(
+                key.span().start,
+                &format!("unknown; known keys are {all}"),
+            ));
         }
         let is_list = key.get_ref() == "peer";
         for (offset, value) in values(value, is_list).map_err(|at| {
-            let expected = if is_list { "a list of strings" } else { "a string, number or boolean" };
+            let expected = if is_list {
+                "a list of strings"
+            } else {
+                "a string, number or boolean"
+            };
             fail(at, &format!("expected {expected}"))
         })? {
             let option = format!("--{}={value}", key.get_ref());
@@ -74,7 +81,12 @@ fn values(
         DeValue::Array(items) if is_list => {
             let items = items.iter().map(|item| match item.get_ref() {
                 DeValue::String(text) => Ok((item.span().start, text.to_string())),
-                _ => Err(item.span().start),
+                DeValue::Array(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Float(_)
+                | DeValue::Integer(_)
+                | DeValue::Table(_) => Err(item.span().start),
             });
             return items.collect();
         }
@@ -94,8 +106,10 @@ fn read_options(
 ) -> std::result::Result<Keys, clap::Error> {
     // Without the variables, which come between the file and the command line.
     let command = Keys::augment_args(Command::new("peerage"));
-    let names: Vec<String> =
-        command.get_arguments().map(|argument| argument.get_id().to_string()).collect();
+    let names: Vec<String> = command
+        .get_arguments()
+        .map(|argument| argument.get_id().to_string())
+        .collect();
     let command = names.into_iter().fold(command, |command, name| {
         command.mut_arg(name, |argument| argument.env(None))
     });
@@ -106,7 +120,11 @@ fn read_options(
 /// What is wrong, without the command line's decoration.
 fn reason(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let line = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ");
     // "invalid value 'x' for '--api <ADDR:PORT>': expected …"
     match line.split_once(" for '--") {
         Some((value, rest)) => match rest.split_once("': ") {
@@ -124,7 +142,10 @@ fn reason(error: &clap::Error) -> String {
 fn place(text: &str, offset: usize) -> String {
     let before = &text.as_bytes()[..offset.min(text.len())];
     let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-    let begin = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let begin = before
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
     let column = 1 + String::from_utf8_lossy(&before[begin..]).chars().count();
     format!("{line}:{column}")
 }
@@ -136,13 +157,19 @@ mod tests {
     #[test]
     fn every_option_is_a_key_and_a_variable() {
         let command = Cli::command();
-        for argument in command.get_arguments().filter(|argument| argument.get_long().is_some()) {
+        for argument in command
+            .get_arguments()
+            .filter(|argument| argument.get_long().is_some())
+        {
             let name = argument.get_long().expect("filtered");
             if ["help", "version"].contains(&name) {
                 continue;
             }
             let variable = format!("PEERAGE_{}", name.to_uppercase().replace('-', "_"));
-            assert_eq!(argument.get_env().and_then(|env| env.to_str()), Some(variable.as_str()));
+            assert_eq!(
+                argument.get_env().and_then(|env| env.to_str()),
+                Some(variable.as_str())
+            );
         }
     }
 
@@ -156,7 +183,10 @@ mod tests {
         assert_eq!(keys.private, Some(true));
         assert_eq!(keys.gas_price_min, Some(crate::values::GasPrice(100_000)));
         assert_eq!(keys.throttle_mempool, Some(crate::values::Throttle(None)));
-        let stronger = Keys { private: Some(false), ..Keys::default() };
+        let stronger = Keys {
+            private: Some(false),
+            ..Keys::default()
+        };
         assert_eq!(stronger.or(keys).private, Some(false));
     }
 
@@ -166,15 +196,36 @@ mod tests {
             let error = parse("f.toml", text).expect_err("a bad file").to_string();
             assert!(error.starts_with(expected), "{error}");
         };
-        check("# x\ncolour = 1\n", "f.toml:2:1: key `colour`: unknown; known keys are data, network");
+        check(
+            "# x\ncolour = 1\n",
+            "f.toml:2:1: key `colour`: unknown; known keys are data, network",
+        );
         check("config = \"x\"\n", "f.toml:1:1: key `config`: unknown");
-        check("api = \"nowhere\"\n", "f.toml:1:7: key `api`: invalid value 'nowhere': expected an IP");
-        check("peer = [\"a.org:1\",\n  \"b\"]\n", "f.toml:2:3: key `peer`: invalid value 'b': missing port");
+        check(
+            "api = \"nowhere\"\n",
+            "f.toml:1:7: key `api`: invalid value 'nowhere': expected an IP",
+        );
+        check(
+            "peer = [\"a.org:1\",\n  \"b\"]\n",
+            "f.toml:2:3: key `peer`: invalid value 'b': missing port",
+        );
         check("api = [1]\n", "f.toml:1:7: key `api`: expected a string");
-        check("api = \"1.2.3.4:5\"\napi = \"1.2.3.4:5\"\n", "f.toml:2:1: duplicate key");
+        check(
+            "api = \"1.2.3.4:5\"\napi = \"1.2.3.4:5\"\n",
+            "f.toml:2:1: duplicate key",
+        );
         check("api = \n", "f.toml:1:");
-        check("network = \"moon\"\n", "f.toml:1:11: key `network`: invalid value 'moon': unknown network");
-        check("log-format = \"xml\"\n", "f.toml:1:14: key `log-format`: invalid value 'xml' [possible");
-        check("private = 3\n", "f.toml:1:11: key `private`: invalid value '3'");
+        check(
+            "network = \"moon\"\n",
+            "f.toml:1:11: key `network`: invalid value 'moon': unknown network",
+        );
+        check(
+            "log-format = \"xml\"\n",
+            "f.toml:1:14: key `log-format`: invalid value 'xml' [possible",
+        );
+        check(
+            "private = 3\n",
+            "f.toml:1:11: key `private`: invalid value '3'",
+        );
     }
 }

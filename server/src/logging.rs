@@ -32,7 +32,9 @@ const REFUSALS_PAUSE: Duration = Duration::from_secs(1);
 
 impl EventLog {
     pub(crate) const fn new() -> Self {
-        Self { refusals: Mutex::new(None) }
+        Self {
+            refusals: Mutex::new(None),
+        }
     }
 
     pub(crate) fn write(&self, event: &Event) {
@@ -46,7 +48,9 @@ impl EventLog {
     }
 
     fn may_warn(&self) -> bool {
-        let Ok(mut last) = self.refusals.lock() else { return true };
+        let Ok(mut last) = self.refusals.lock() else {
+            return true;
+        };
         let due = last.is_none_or(|last| last.elapsed() >= REFUSALS_PAUSE);
         if due {
             *last = Some(Instant::now());

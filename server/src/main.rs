@@ -62,7 +62,10 @@ fn run_node(args: RunArgs) -> ExitCode {
     };
     let format = keys.log_format.unwrap_or(LogFormat::Text);
     logging::start(format, keys.log_level.unwrap_or(tracing::Level::INFO));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error.into(), FAILED),
     };
@@ -74,22 +77,33 @@ fn run_node(args: RunArgs) -> ExitCode {
 
 fn settings(keys: Keys) -> Settings {
     let data = keys.data.unwrap_or_else(|| PathBuf::from("peerage-data"));
-    let mut settings =
-        Settings::new(data, keys.network.unwrap_or(ChainwebVersion::Development));
-    settings.api = keys.api.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 1848)));
-    settings.p2p = keys.p2p.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 1789)));
+    let mut settings = Settings::new(data, keys.network.unwrap_or(ChainwebVersion::Development));
+    settings.api = keys
+        .api
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 1848)));
+    settings.p2p = keys
+        .p2p
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 1789)));
     settings.public = keys.public;
     settings.known_peers = keys.peer;
     settings.private = keys.private.unwrap_or(false);
     settings.ban_window = keys.grin_ban_window.unwrap_or(settings.ban_window);
     settings.gas_limit_max = keys.gas_limit_max.unwrap_or(settings.gas_limit_max);
-    settings.gas_price_min = keys.gas_price_min.map_or(settings.gas_price_min, |price| price.0);
+    settings.gas_price_min = keys
+        .gas_price_min
+        .map_or(settings.gas_price_min, |price| price.0);
     settings.chains = keys.chains.unwrap_or(settings.chains);
     let defaults = Rates::default();
     settings.rates = Rates {
-        put_peer: keys.throttle_put_peer.map_or(defaults.put_peer, |throttle| throttle.0),
-        mempool: keys.throttle_mempool.map_or(defaults.mempool, |throttle| throttle.0),
-        global: keys.throttle_global.map_or(defaults.global, |throttle| throttle.0),
+        put_peer: keys
+            .throttle_put_peer
+            .map_or(defaults.put_peer, |throttle| throttle.0),
+        mempool: keys
+            .throttle_mempool
+            .map_or(defaults.mempool, |throttle| throttle.0),
+        global: keys
+            .throttle_global
+            .map_or(defaults.global, |throttle| throttle.0),
     };
     let log = EventLog::new();
     settings.observer = Box::new(move |event| log.write(event));
@@ -97,7 +111,10 @@ fn settings(keys: Keys) -> Settings {
 }
 
 async fn serve(settings: Settings) -> ExitCode {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
         return complain(&anyhow::anyhow!("cannot listen for signals"), FAILED);
     };

@@ -12,10 +12,14 @@ use crate::values::KeySeed;
 pub(crate) fn body(args: &SignArgs) -> Result<String> {
     let fresh = || KeySeed(peerage_io::tls::random());
     let KeySeed(seed) = args.seed.clone().unwrap_or_else(fresh);
-    let sender = args.sender.clone().unwrap_or_else(|| format!("k:{}", public_key(&seed)));
-    let nonce = args.nonce.clone().unwrap_or_else(|| {
-        format!("{:032x}", u128::from_be_bytes(peerage_io::tls::random()))
-    });
+    let sender = args
+        .sender
+        .clone()
+        .unwrap_or_else(|| format!("k:{}", public_key(&seed)));
+    let nonce = args
+        .nonce
+        .clone()
+        .unwrap_or_else(|| format!("{:032x}", u128::from_be_bytes(peerage_io::tls::random())));
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let draft = Draft {
         chain: args.chain,

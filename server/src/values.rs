@@ -33,7 +33,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         Ok(_) => Err("must be longer than zero".to_owned()),
-        Err(error) => Err(format!("{error}; expected a duration such as 90s, 30m or 3h")),
+        Err(error) => Err(format!(
+            "{error}; expected a duration such as 90s, 30m or 3h"
+        )),
     }
 }
 
@@ -58,13 +60,17 @@ pub(crate) fn gas_price(text: &str) -> Result<GasPrice, String> {
     }
     let mantissa: u64 = all.parse().map_err(|_| malformed())?;
     let decimals = i32::try_from(decimals.len()).map_err(|_| malformed())?;
-    let shift = exponent.checked_sub(decimals).and_then(|e| e.checked_add(12));
+    let shift = exponent
+        .checked_sub(decimals)
+        .and_then(|e| e.checked_add(12));
     let shift = shift.ok_or_else(malformed)?;
-    let power = 10_u64.checked_pow(shift.unsigned_abs()).ok_or_else(malformed)?;
+    let power = 10_u64
+        .checked_pow(shift.unsigned_abs())
+        .ok_or_else(malformed)?;
     let price = if shift >= 0 {
         mantissa.checked_mul(power)
     } else {
-        (mantissa % power == 0).then(|| mantissa / power)
+        mantissa.is_multiple_of(power).then(|| mantissa / power)
     };
     price.map(GasPrice).ok_or_else(|| {
         format!("{text} is too large, or finer than the 12 decimals that a price may have")

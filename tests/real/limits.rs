@@ -22,7 +22,11 @@ async fn a_body_of_exactly_the_limit_is_read_and_one_byte_more_is_not() {
     assert_eq!(more.status, 413);
     assert_eq!(more.header("content-type"), Some("text/plain"));
     assert_eq!(more.header("x-peer-addr"), None, "refused before routing");
-    assert!(more.body.contains("your request body was 2097153 bytes."), "{}", more.body);
+    assert!(
+        more.body.contains("your request body was 2097153 bytes."),
+        "{}",
+        more.body
+    );
     // Routes that read no body do not care how long it is.
     let unread = api(&node, "POST", PENDING, &" ".repeat(MAX + 1)).await;
     assert_eq!(unread.status, 200, "{}", unread.body);
@@ -41,7 +45,11 @@ async fn a_declared_length_is_refused_without_reading() {
         stream.write_all(head.as_bytes()).await.expect("a head");
         let answer = read_answer(&mut stream, false).await;
         assert_eq!(answer.status, 413, "{expect}");
-        assert!(answer.body.contains("was 99999999999 bytes"), "{}", answer.body);
+        assert!(
+            answer.body.contains("was 99999999999 bytes"),
+            "{}",
+            answer.body
+        );
     }
 }
 
@@ -87,9 +95,16 @@ async fn leave_to_send_a_body_is_given_when_it_will_be_read() {
 async fn a_header_block_has_a_limit() {
     let dir = tempfile::tempdir().expect("a directory");
     let node = start(settings(dir.path())).await;
-    for (len, status) in [(50 * 1024 - 200, 200), (50 * 1024 + 1, 431), (500 * 1024, 431)] {
+    for (len, status) in [
+        (50 * 1024 - 200, 200),
+        (50 * 1024 + 1, 431),
+        (500 * 1024, 431),
+    ] {
         let mut stream = plain(node.api_addr()).await;
-        let head = format!("GET {PEERS} HTTP/1.1\r\nhost: a\r\nx-long: {}\r\n\r\n", "a".repeat(len));
+        let head = format!(
+            "GET {PEERS} HTTP/1.1\r\nhost: a\r\nx-long: {}\r\n\r\n",
+            "a".repeat(len)
+        );
         // The node may answer and close before it has read everything.
         let _ = stream.write_all(head.as_bytes()).await;
         let answer = read_answer(&mut stream, false).await;
@@ -126,7 +141,11 @@ async fn slow_callers_do_not_hold_up_others() {
     }
     let mut p2p = tls(node.p2p_addr(), under(&NodeIdentity::ephemeral())).await;
     assert_eq!(ask(&mut p2p, "GET", PEERS, "").await.status, 200);
-    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,7 +159,9 @@ async fn a_body_that_does_not_come_is_given_up() {
     );
     stream.write_all(head.as_bytes()).await.expect("a part");
     assert_eq!(read_answer(&mut stream, false).await.status, 408);
-    let rest = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 1])).await.expect("an end");
+    let rest = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 1]))
+        .await
+        .expect("an end");
     assert!(matches!(rest, Ok(0) | Err(_)));
 }
 
@@ -148,7 +169,11 @@ async fn a_body_that_does_not_come_is_given_up() {
 async fn what_is_not_http_is_turned_away() {
     let dir = tempfile::tempdir().expect("a directory");
     let node = start(settings(dir.path())).await;
-    for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\0\0\0\0\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"] {
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00"[..],
+        b"\0\0\0\0\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ] {
         for addr in [node.api_addr(), node.p2p_addr()] {
             let mut stream = plain(addr).await;
             stream.write_all(garbage).await.expect("bytes");
@@ -166,10 +191,17 @@ async fn strangers_are_throttled_and_peers_known_by_certificate_are_not() {
     let dir = tempfile::tempdir().expect("a directory");
     let (known, stranger) = (NodeIdentity::ephemeral(), NodeIdentity::ephemeral());
     let mut settings = settings(dir.path());
-    settings.rates =
-        Rates { global: "1/100".parse().ok(), put_peer: None, mempool: None };
+    settings.rates = Rates {
+        global: "1/100".parse().ok(),
+        put_peer: None,
+        mempool: None,
+    };
     // The known peer listens nowhere; only its certificate matters.
-    settings.known_peers = vec![format!("{}@127.0.0.1:9", known.fingerprint).parse().expect("a peer")];
+    settings.known_peers = vec![
+        format!("{}@127.0.0.1:9", known.fingerprint)
+            .parse()
+            .expect("a peer"),
+    ];
     let node = start(settings).await;
 
     let mut stream = tls(node.p2p_addr(), under(&stranger)).await;
@@ -178,7 +210,11 @@ async fn strangers_are_throttled_and_peers_known_by_certificate_are_not() {
         let answer = ask(&mut stream, "GET", PEERS, "").await;
         if answer.status == 429 {
             assert_eq!(answer.body, r#"{"message":"Too many requests."}"#);
-            assert_eq!(answer.header("x-server-timestamp"), None, "refused before routing");
+            assert_eq!(
+                answer.header("x-server-timestamp"),
+                None,
+                "refused before routing"
+            );
         }
         statuses.push(answer.status);
     }

@@ -66,8 +66,14 @@ async fn read_answer(stream: &mut (impl AsyncRead + Unpin), head_only: bool) -> 
         };
         let head = String::from_utf8(bytes[..end].to_vec()).expect("a head is text");
         let status = head[9..12].parse().expect("a status");
-        let mut answer = Answer { status, head, body: String::new() };
-        let length = answer.header("content-length").map_or(0, |text| text.parse().expect("a length"));
+        let mut answer = Answer {
+            status,
+            head,
+            body: String::new(),
+        };
+        let length = answer
+            .header("content-length")
+            .map_or(0, |text| text.parse().expect("a length"));
         if !head_only && status >= 200 {
             let mut body = vec![0; length];
             stream.read_exact(&mut body).await.expect("a body");
@@ -85,12 +91,17 @@ async fn plain(addr: SocketAddr) -> TcpStream {
 async fn tls(addr: SocketAddr, config: Arc<ClientConfig>) -> TlsStream<TcpStream> {
     let name = ServerName::try_from("localhost").expect("a name");
     let stream = plain(addr).await;
-    TlsConnector::from(config).connect(name, stream).await.expect("a handshake")
+    TlsConnector::from(config)
+        .connect(name, stream)
+        .await
+        .expect("a handshake")
 }
 
 /// TLS under a certificate.
 fn under(identity: &NodeIdentity) -> Arc<ClientConfig> {
-    tls::Client::new(identity.clone()).expect("a configuration").anyone()
+    tls::Client::new(identity.clone())
+        .expect("a configuration")
+        .anyone()
 }
 
 /// One exchange on an open connection.
@@ -105,7 +116,10 @@ async fn ask(
         "{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
     );
-    stream.write_all(request.as_bytes()).await.expect("a request");
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("a request");
     stream.flush().await.expect("a request");
     read_answer(stream, method == "HEAD").await
 }
@@ -127,7 +141,10 @@ async fn until(what: &str, mut check: impl AsyncFnMut() -> bool) {
 fn transaction(nonce: &str) -> (String, String) {
     use peerage_core::rooms::chainweb_mempool::sign::{Draft, public_key};
     let seed = [7; 32];
-    let epoch = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    let epoch = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .expect("after 1970")
+        .as_secs();
     let draft = Draft {
         chain: 0,
         code: "(+ 1 2)",

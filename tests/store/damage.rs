@@ -40,7 +40,10 @@ impl Original {
         let dir = tempfile::tempdir().expect("a directory");
         copy(source.path(), dir.path());
         open.committer.close();
-        Self { dir, rows: sorted(rows) }
+        Self {
+            dir,
+            rows: sorted(rows),
+        }
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -58,13 +61,16 @@ impl Original {
         let mut refused = false;
         for attempt in ["first", "second"] {
             match DataDir::open(copied.path(), &[]) {
-                Ok(data) => assert_eq!(data.rows, self.rows, "{what}, {attempt} start: silent loss"),
+                Ok(data) => {
+                    assert_eq!(data.rows, self.rows, "{what}, {attempt} start: silent loss")
+                }
                 Err(error) => {
                     refused = true;
                     let text = error.to_string();
                     let named = text.contains(&copied.path().display().to_string());
                     assert!(named, "{what}: {text}");
-                    let clear = matches!(error, StoreError::Damaged { .. } | StoreError::Newer { .. });
+                    let clear =
+                        matches!(error, StoreError::Damaged { .. } | StoreError::Newer { .. });
                     assert!(clear, "{what}: {error:?}");
                 }
             }
@@ -96,14 +102,20 @@ fn copy(from: &Path, to: &Path) {
         }
         let bytes = fs::read(entry.path()).expect("a file");
         fs::write(&target, &bytes[..used(&bytes)]).expect("a write");
-        let file = OpenOptions::new().write(true).open(&target).expect("a file");
+        let file = OpenOptions::new()
+            .write(true)
+            .open(&target)
+            .expect("a file");
         file.set_len(bytes.len() as u64).expect("a length");
     }
 }
 
 /// Bytes before the zeros at the end.
 fn used(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+    bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1)
 }
 
 fn set_len(path: &Path, len: usize) {
@@ -114,7 +126,10 @@ fn set_len(path: &Path, len: usize) {
 #[test]
 fn damage_to_any_file_is_refused_or_harmless() {
     let original = Original::make();
-    assert!(!original.check("nothing", |_| {}), "an undamaged copy opens");
+    assert!(
+        !original.check("nothing", |_| {}),
+        "an undamaged copy opens"
+    );
     let mut refusals = 0;
     for name in original.files() {
         let bytes = fs::read(original.dir.path().join(&name)).expect("a file");
@@ -129,39 +144,61 @@ fn damage_to_any_file_is_refused_or_harmless() {
             continue;
         }
         check("emptied", &|path| set_len(path, 0));
-        check("zeroed", &|path| fs::write(path, vec![0; len.min(1 << 20)]).expect("a write"));
+        check("zeroed", &|path| {
+            fs::write(path, vec![0; len.min(1 << 20)]).expect("a write")
+        });
         for (part, of) in [(1, 4), (1, 2), (3, 4)] {
-            check(&format!("cut at {part}/{of}"), &|path| set_len(path, used * part / of));
+            check(&format!("cut at {part}/{of}"), &|path| {
+                set_len(path, used * part / of)
+            });
         }
         check("cut by one byte", &|path| set_len(path, used - 1));
         check("zeroed in the middle", &|path| {
             let file = OpenOptions::new().write(true).open(path).expect("a file");
             let size = (used / 3).clamp(1, 4096);
-            file.write_all_at(&vec![0; size], (used / 3) as u64).expect("a write");
+            file.write_all_at(&vec![0; size], (used / 3) as u64)
+                .expect("a write");
         });
         // Spread over the file, every bit of a byte in turn.
         for n in 0..12 {
             let (byte, bit) = (used * n / 12, n % 8);
             check(&format!("bit {bit} of byte {byte} flipped"), &|path| {
                 let file = OpenOptions::new().write(true).open(path).expect("a file");
-                file.write_all_at(&[bytes[byte] ^ (1 << bit)], byte as u64).expect("a write");
+                file.write_all_at(&[bytes[byte] ^ (1 << bit)], byte as u64)
+                    .expect("a write");
             });
         }
     }
-    assert!(refusals > 50, "only {refusals} refusals: the damage does not damage");
+    assert!(
+        refusals > 50,
+        "only {refusals} refusals: the damage does not damage"
+    );
 }
 
 #[test]
 fn whole_parts_that_are_missing_are_refused() {
     let original = Original::make();
     let refused = |what: &str, damage: fn(&Path)| {
-        assert!(original.check(what, damage), "{what} was taken for a good directory");
+        assert!(
+            original.check(what, damage),
+            "{what} was taken for a good directory"
+        );
     };
-    refused("no rows", |dir| fs::remove_dir_all(dir.join("rows")).expect("a directory"));
-    refused("no watermark", |dir| fs::remove_file(dir.join("watermark")).expect("a file"));
-    refused("no key", |dir| fs::remove_file(dir.join("identity.key")).expect("a file"));
-    refused("no certificate", |dir| fs::remove_file(dir.join("identity.pem")).expect("a file"));
-    refused("no manifest", |dir| fs::remove_file(dir.join("manifest")).expect("a file"));
+    refused("no rows", |dir| {
+        fs::remove_dir_all(dir.join("rows")).expect("a directory")
+    });
+    refused("no watermark", |dir| {
+        fs::remove_file(dir.join("watermark")).expect("a file")
+    });
+    refused("no key", |dir| {
+        fs::remove_file(dir.join("identity.key")).expect("a file")
+    });
+    refused("no certificate", |dir| {
+        fs::remove_file(dir.join("identity.pem")).expect("a file")
+    });
+    refused("no manifest", |dir| {
+        fs::remove_file(dir.join("manifest")).expect("a file")
+    });
     refused("only the identity and the watermark", |dir| {
         fs::remove_dir_all(dir.join("rows")).expect("a directory");
         fs::remove_file(dir.join("manifest")).expect("a file");

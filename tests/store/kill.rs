@@ -19,7 +19,9 @@ const ROUNDS: usize = 12;
 #[test]
 #[ignore = "run by the test below, as a process of its own"]
 fn writer_to_be_killed() {
-    let Some(dir) = std::env::var_os(DIR) else { return };
+    let Some(dir) = std::env::var_os(DIR) else {
+        return;
+    };
     let (mut open, rows) = Open::at(Path::new(&dir)).expect("the directory opens");
     let base = rows.len() as u64;
     let mut acknowledged = CommitSeq(0);
@@ -37,7 +39,12 @@ fn writer_to_be_killed() {
 
 fn spawn(dir: &Path) -> Child {
     Command::new(std::env::current_exe().expect("a program"))
-        .args(["--ignored", "--exact", "kill::writer_to_be_killed", "--nocapture"])
+        .args([
+            "--ignored",
+            "--exact",
+            "kill::writer_to_be_killed",
+            "--nocapture",
+        ])
         .env(DIR, dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -65,10 +72,17 @@ fn what_was_acknowledged_survives_kill() {
             }
         }
         child.wait().expect("a process");
-        assert!(groups > 7 * round, "round {round}: the writer ended by itself");
-        let data = DataDir::open(dir.path(), &[]).expect("a killed process leaves a good directory");
+        assert!(
+            groups > 7 * round,
+            "round {round}: the writer ended by itself"
+        );
+        let data =
+            DataDir::open(dir.path(), &[]).expect("a killed process leaves a good directory");
         let found = data.rows.len() as u64;
-        assert!(found >= promised, "round {round}: {promised} acknowledged, {found} found");
+        assert!(
+            found >= promised,
+            "round {round}: {promised} acknowledged, {found} found"
+        );
         let expected = (0..found).map(|n| ban(&format!("{n:08}"), n)).collect();
         assert_eq!(data.rows, sorted(expected), "round {round}: a hole");
     }

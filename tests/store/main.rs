@@ -20,7 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A ban of `name`, told from others by `since`.
 fn ban(name: &str, since: u64) -> Row {
-    let ban = Ban { reason: BanReason::Manual, since_us: since, until_us: since + 1 };
+    let ban = Ban {
+        reason: BanReason::Manual,
+        since_us: since,
+        until_us: since + 1,
+    };
     CommonsRow::Ban(BanKey::Address(name.to_owned()), Some(ban)).into()
 }
 
@@ -57,7 +61,15 @@ impl Open {
                 move |error| *failed.lock().expect("no panic holds it") = Some(error)
             },
         );
-        Ok((Self { committer, persisted, failed, next: 1 }, rows))
+        Ok((
+            Self {
+                committer,
+                persisted,
+                failed,
+                next: 1,
+            },
+            rows,
+        ))
     }
 
     fn commit(&mut self, rows: Vec<Row>) -> CommitSeq {
@@ -68,7 +80,12 @@ impl Open {
     }
 
     fn wait(&self, upto: CommitSeq) {
-        while self.persisted.recv_timeout(PATIENCE).expect("an acknowledgement") < upto {}
+        while self
+            .persisted
+            .recv_timeout(PATIENCE)
+            .expect("an acknowledgement")
+            < upto
+        {}
     }
 }
 
@@ -111,12 +128,18 @@ fn acknowledgements_come_in_order_and_reach_every_commit() {
     let mut last = CommitSeq(0);
     let mut groups = 0;
     while last < CommitSeq(total) {
-        let upto = open.persisted.recv_timeout(PATIENCE).expect("an acknowledgement");
+        let upto = open
+            .persisted
+            .recv_timeout(PATIENCE)
+            .expect("an acknowledgement");
         assert!(upto > last, "{upto} after {last}");
         last = upto;
         groups += 1;
     }
-    assert!(groups < total, "{groups} syncs for {total} commits: no group commit");
+    assert!(
+        groups < total,
+        "{groups} syncs for {total} commits: no group commit"
+    );
     assert!(open.failed.lock().expect("no panic holds it").is_none());
     open.committer.close();
     let (_, rows) = Open::at(dir.path()).expect("a closed directory opens");
@@ -129,19 +152,30 @@ fn a_directory_in_use_is_refused_by_name() {
     let (open, _) = Open::at(dir.path()).expect("a fresh directory opens");
     let error = DataDir::open(dir.path(), &[]).expect_err("the directory is in use");
     assert!(matches!(error, StoreError::InUse { .. }), "{error}");
-    assert!(error.to_string().contains(&dir.path().display().to_string()), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains(&dir.path().display().to_string()),
+        "{error}"
+    );
     open.committer.close();
     DataDir::open(dir.path(), &[]).expect("a closed directory opens");
 }
 
 #[test]
 fn an_identity_is_made_once_and_may_move_to_an_empty_directory() {
-    let (old, new) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("one more"));
+    let (old, new) = (
+        tempfile::tempdir().expect("a directory"),
+        tempfile::tempdir().expect("one more"),
+    );
     let first = DataDir::open(old.path(), &[]).expect("a fresh directory opens");
     let (id, cluster) = (first.identity.fingerprint, first.cluster_peer_id.clone());
     drop(first);
     let again = DataDir::open(old.path(), &[]).expect("a closed directory opens");
-    assert_eq!((again.identity.fingerprint, &again.cluster_peer_id), (id, &cluster));
+    assert_eq!(
+        (again.identity.fingerprint, &again.cluster_peer_id),
+        (id, &cluster)
+    );
     for name in ["identity.key", "identity.pem"] {
         std::fs::copy(old.path().join(name), new.path().join(name)).expect("a copy");
     }
@@ -157,7 +191,10 @@ fn a_newer_format_is_refused_as_such() {
     let text = std::fs::read_to_string(&path).expect("a manifest");
     std::fs::write(&path, text.replace("format 1", "format 2")).expect("a write");
     let error = DataDir::open(dir.path(), &[]).expect_err("the format is newer");
-    assert!(matches!(error, StoreError::Newer { found: 2, .. }), "{error}");
+    assert!(
+        matches!(error, StoreError::Newer { found: 2, .. }),
+        "{error}"
+    );
 }
 
 #[test]

@@ -69,12 +69,22 @@ impl Store {
         let state = State::default();
         let (database, keyspace) = open_database(dir)?;
         let failed = |error: fjall::Error| refusal(dir, &error);
-        keyspace.insert(STATE_KEY, state.encode(salt).as_slice()).map_err(failed)?;
+        keyspace
+            .insert(STATE_KEY, state.encode(salt).as_slice())
+            .map_err(failed)?;
         database.persist(PersistMode::SyncAll).map_err(failed)?;
         files::sync_dir(&dir.join(ROWS))?;
         let watermark = Watermark::create(&dir.join(WATERMARK), salt, &state)?;
         let lock = Arc::new(lock);
-        Ok(Self { dir: dir.to_owned(), database, keyspace, watermark, state, salt, lock })
+        Ok(Self {
+            dir: dir.to_owned(),
+            database,
+            keyspace,
+            watermark,
+            state,
+            salt,
+            lock,
+        })
     }
 
     /// Opens the store in `dir` and reads every row.
@@ -107,8 +117,15 @@ impl Store {
             ));
         }
         let lock = Arc::new(lock);
-        let mut store =
-            Self { dir: dir.to_owned(), database, keyspace, watermark, state, salt, lock };
+        let mut store = Self {
+            dir: dir.to_owned(),
+            database,
+            keyspace,
+            watermark,
+            state,
+            salt,
+            lock,
+        };
         if state != promised {
             // From here on readers see these commits, so they are promised.
             store
@@ -138,18 +155,42 @@ impl Store {
         let failed = Arc::new(failed);
         let (commits, waiting) = channel();
         let (synced, written) = channel();
-        let Self { database, keyspace, watermark, state, salt, lock, .. } = self;
+        let Self {
+            database,
+            keyspace,
+            watermark,
+            state,
+            salt,
+            lock,
+            ..
+        } = self;
         let _lock = lock.clone();
-        let writer = Writer { database, keyspace, base: state.commits, state, salt, _lock };
-        let marker = Marker { watermark, persisted, _lock: lock };
+        let writer = Writer {
+            database,
+            keyspace,
+            base: state.commits,
+            state,
+            salt,
+            _lock,
+        };
+        let marker = Marker {
+            watermark,
+            persisted,
+            _lock: lock,
+        };
         let threads = vec![
             spawn("peerage-store", failed.clone(), {
                 let metrics = metrics.clone();
                 move || writer.run(&waiting, &synced, &metrics)
             }),
-            spawn("peerage-mark", failed, move || marker.run(&written, &metrics)),
+            spawn("peerage-mark", failed, move || {
+                marker.run(&written, &metrics)
+            }),
         ];
-        Committer { commits: Some(commits), threads }
+        Committer {
+            commits: Some(commits),
+            threads,
+        }
     }
 }
 
@@ -186,7 +227,9 @@ fn spawn(
 ) -> JoinHandle<()> {
     let body = move || {
         let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            Err(StoreError::WriteFailed { what: "its thread panicked".to_owned() })
+            Err(StoreError::WriteFailed {
+                what: "its thread panicked".to_owned(),
+            })
         });
         if let Err(error) = result {
             failed(error);
@@ -237,9 +280,18 @@ impl Writer {
             }
             let count = rows.len();
             self.write(upto, rows)
-                .map_err(|error| StoreError::WriteFailed { what: error.to_string() })?;
+                .map_err(|error| StoreError::WriteFailed {
+                    what: error.to_string(),
+                })?;
             metrics.batch(commits, count as u64, taken.elapsed());
-            if synced.send(Written { state: self.state, upto, taken }).is_err() {
+            if synced
+                .send(Written {
+                    state: self.state,
+                    upto,
+                    taken,
+                })
+                .is_err()
+            {
                 // The other thread has failed and said why.
                 return Ok(());
             }
@@ -270,7 +322,11 @@ impl Writer {
             }
         }
         self.state.commits = self.base + upto.0;
-        batch.insert(&self.keyspace, STATE_KEY, self.state.encode(self.salt).as_slice());
+        batch.insert(
+            &self.keyspace,
+            STATE_KEY,
+            self.state.encode(self.salt).as_slice(),
+        );
         batch.commit()
     }
 }
@@ -289,7 +345,9 @@ impl<F: Fn(CommitSeq)> Marker<F> {
             let newest = written.try_iter().last().unwrap_or(first);
             self.watermark
                 .write(&newest.state)
-                .map_err(|error| StoreError::WriteFailed { what: error.to_string() })?;
+                .map_err(|error| StoreError::WriteFailed {
+                    what: error.to_string(),
+                })?;
             metrics.acknowledged(oldest.elapsed());
             (self.persisted)(newest.upto);
         }
@@ -317,7 +375,10 @@ const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
 fn guarded<T>(dir: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     let _expected = panics::expect();
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(StoreError::damaged(dir, "the files in the directory rows contradict each other"))
+        Err(StoreError::damaged(
+            dir,
+            "the files in the directory rows contradict each other",
+        ))
     })
 }
 
@@ -346,7 +407,10 @@ fn read_rows(dir: &Path, keyspace: &Keyspace, salt: u64) -> Result<(State, Vec<R
     if found.rows != stored.rows {
         return Err(StoreError::damaged(
             dir,
-            format!("the directory rows holds {} rows instead of {}", found.rows, stored.rows),
+            format!(
+                "the directory rows holds {} rows instead of {}",
+                found.rows, stored.rows
+            ),
         ));
     }
     if found.digest != stored.digest {
@@ -361,15 +425,31 @@ fn read_rows(dir: &Path, keyspace: &Keyspace, salt: u64) -> Result<(State, Vec<R
 
 fn refusal(dir: &Path, error: &fjall::Error) -> StoreError {
     use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
-    #[expect(clippy::wildcard_enum_match_arm, reason = "all other errors are about content")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all other errors are about content"
+    )]
     let io = match error {
         fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) => Some(io),
-        fjall::Error::Locked => return StoreError::InUse { dir: dir.to_owned() },
+        fjall::Error::Locked => {
+            return StoreError::InUse {
+                dir: dir.to_owned(),
+            };
+        }
         _ => None,
     };
     match io {
-        Some(io) if matches!(io.kind(), PermissionDenied | ReadOnlyFilesystem | StorageFull) => {
-            StoreError::io("open", &dir.join(ROWS), std::io::Error::new(io.kind(), io.to_string()))
+        Some(io)
+            if matches!(
+                io.kind(),
+                PermissionDenied | ReadOnlyFilesystem | StorageFull
+            ) =>
+        {
+            StoreError::io(
+                "open",
+                &dir.join(ROWS),
+                std::io::Error::new(io.kind(), io.to_string()),
+            )
         }
         _ => StoreError::damaged(dir, format!("the directory rows cannot be read ({error})")),
     }

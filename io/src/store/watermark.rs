@@ -53,7 +53,11 @@ impl State {
             return None;
         }
         let digest = u128::from_be_bytes(bytes[24..40].try_into().ok()?);
-        Some(Self { commits: word(8)?, rows: word(16)?, digest })
+        Some(Self {
+            commits: word(8)?,
+            rows: word(16)?,
+            digest,
+        })
     }
 }
 
@@ -78,7 +82,11 @@ impl Watermark {
             slot[..State::LEN].copy_from_slice(&state.encode(salt));
         }
         files::write_atomically(path, &bytes, 0o600)?;
-        Ok(Self { file: open(path)?, salt, slot: 0 })
+        Ok(Self {
+            file: open(path)?,
+            salt,
+            slot: 0,
+        })
     }
 
     /// Opens the file and gives the newest state in it.
@@ -101,12 +109,20 @@ impl Watermark {
                 "the file watermark is not readable, which says what was acknowledged",
             ));
         };
-        Ok((Self { file: open(path)?, salt, slot: (slot + 1) % SLOTS }, state))
+        Ok((
+            Self {
+                file: open(path)?,
+                salt,
+                slot: (slot + 1) % SLOTS,
+            },
+            state,
+        ))
     }
 
     /// Makes `state` the watermark, durably.
     pub(crate) fn write(&mut self, state: &State) -> std::io::Result<()> {
-        self.file.write_all_at(&state.encode(self.salt), self.slot * SLOT_BYTES)?;
+        self.file
+            .write_all_at(&state.encode(self.salt), self.slot * SLOT_BYTES)?;
         self.file.sync_data()?;
         self.slot = (self.slot + 1) % SLOTS;
         Ok(())
@@ -128,7 +144,11 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_of_a_slot_is_noticed() {
-        let state = State { commits: 7, rows: 3, digest: u128::MAX / 3 };
+        let state = State {
+            commits: 7,
+            rows: 3,
+            digest: u128::MAX / 3,
+        };
         let good = state.encode(42);
         assert_eq!(State::decode(&good, 42), Some(state));
         assert_eq!(State::decode(&good, 43), None);
