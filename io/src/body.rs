@@ -22,6 +22,8 @@ const PIECE_BYTES: usize = 16 * 1024;
 const GRACE: Duration = Duration::from_secs(10);
 /// A body must come at least this fast, beyond [`GRACE`].
 const BYTES_PER_SEC_MIN: u64 = 8 * 1024;
+/// How long an answer waits for its share of the budget.
+const CHARGE_MAX: Duration = Duration::from_secs(5);
 /// What is read and thrown away after an answer that did not wait for the body, so that the answer
 /// is not lost to a reset.
 const DISCARD_BYTES_MAX: usize = 4 * BODY_BYTES_MAX;
@@ -34,6 +36,38 @@ pub(crate) struct Budget(Arc<Semaphore>);
 impl Budget {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Semaphore::new(BUDGET_BYTES / PIECE_BYTES)))
+    }
+}
+
+impl Budget {
+    /// Charges a body that is to be sent, until its last byte is taken. Waits a while for others
+    /// to be done; `None` if they are not.
+    pub(crate) async fn charge(&self, bytes: Bytes) -> Option<Bytes> {
+        let beyond = bytes.len().saturating_sub(FREE_BYTES);
+        if beyond == 0 {
+            return Some(bytes);
+        }
+        // An answer may be longer than the whole budget; it then has the budget for itself.
+        let pieces = beyond.div_ceil(PIECE_BYTES).min(BUDGET_BYTES / PIECE_BYTES);
+        let pieces = u32::try_from(pieces).unwrap_or(u32::MAX);
+        let share = timeout(CHARGE_MAX, self.0.clone().acquire_many_owned(pieces)).await;
+        let share = share.ok()?.ok()?;
+        Some(Bytes::from_owner(Charged {
+            bytes,
+            _share: share,
+        }))
+    }
+}
+
+/// Bytes that give back their share of the budget when the last handle is gone.
+struct Charged {
+    bytes: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -27,7 +27,10 @@ type Answer = Response<Full<Bytes>>;
 pub(crate) struct Inbound {
     pub(crate) driver: Arc<Driver>,
     throttle: Mutex<Throttle>,
+    /// For bodies that come.
     budget: Budget,
+    /// For bodies that go.
+    answers: Budget,
 }
 
 /// The far end of one connection.
@@ -54,6 +57,7 @@ impl Inbound {
             driver,
             throttle: Mutex::new(throttle),
             budget: Budget::new(),
+            answers: Budget::new(),
         }
     }
 
@@ -145,7 +149,14 @@ impl Inbound {
         };
         // The request holds what it needs; the body's share of the budget is free again.
         drop(read);
-        Outcome::Dressed(self.driver.ask(caller, request).await.encode())
+        let mut reply = self.driver.ask(caller, request).await.encode();
+        match self.answers.charge(reply.body).await {
+            Some(body) => {
+                reply.body = body;
+                Outcome::Dressed(reply)
+            }
+            None => Outcome::Dressed(NodeResponse::Refused(Refused::Busy).encode()),
+        }
     }
 
     /// Who may not even ask.

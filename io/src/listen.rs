@@ -21,7 +21,7 @@ use peerage_core::limits::HEADER_BYTES_MAX;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::inbound::{FarEnd, Inbound};
@@ -31,8 +31,10 @@ use crate::tls;
 /// server under Chainweb.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// How long a client may take nothing of its answer.
+/// How long a client may take over its answer in any case; beyond, each byte taken buys time.
 const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
+/// The slowest pace at which an answer may be taken.
+const BYTES_PER_SEC_MIN: u64 = 8 * 1024;
 /// A pause after the operating system refused a connection, most likely for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -232,10 +234,10 @@ impl Addresses {
     }
 }
 
-/// A stream whose far end must take something once in a while when there is something to take.
+/// A stream whose far end must take what there is to take, at a bearable pace.
 struct Patient<S> {
     stream: S,
-    /// Set while a write is stalled.
+    /// Set while something is left to be taken.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
@@ -247,23 +249,30 @@ impl<S> Patient<S> {
         }
     }
 
-    fn watch<T>(
+    /// Starts the clock when a write has to wait; every byte taken buys a little more time.
+    fn watch(
         &mut self,
         cx: &mut Context<'_>,
-        result: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if result.is_ready() {
-            self.stalled = None;
-            return result;
+        result: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match (&result, &mut self.stalled) {
+            (Poll::Ready(Ok(len)), Some(stalled)) => {
+                let bought = Duration::from_millis(*len as u64 * 1000 / BYTES_PER_SEC_MIN);
+                let deadline = stalled.deadline() + bought;
+                stalled.as_mut().reset(deadline);
+                result
+            }
+            (Poll::Ready(_), _) => result,
+            (Poll::Pending, _) => self.wait(cx).map(Err),
         }
-        let deadline = Instant::now() + WRITE_STALL_MAX;
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let stalled = self
             .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        match stalled.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
+            .get_or_insert_with(|| Box::pin(sleep(WRITE_STALL_MAX)));
+        let late = stalled.as_mut().poll(cx);
+        late.map(|()| io::ErrorKind::TimedOut.into())
     }
 }
 
@@ -288,13 +297,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_flush(cx);
-        self.watch(cx, result)
+        match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Pending => self.wait(cx).map(Err),
+            ready => {
+                self.stalled = None;
+                ready
+            }
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.watch(cx, result)
+        match Pin::new(&mut self.stream).poll_shutdown(cx) {
+            Poll::Pending => self.wait(cx).map(Err),
+            ready => ready,
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

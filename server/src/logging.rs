@@ -14,7 +14,9 @@ pub(crate) fn start(format: LogFormat, level: Level) {
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(LevelFilter::from_level(level))
-        .with_target(false);
+        .with_target(false)
+        // It would complain on standard error, and panic if that is what is closed.
+        .log_internal_errors(false);
     // A second start, in a test, keeps the first one's settings.
     let _ = match format {
         LogFormat::Text => log.with_ansi(false).try_init(),
