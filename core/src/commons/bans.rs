@@ -89,6 +89,7 @@ pub enum BanReason {
 #[derive(Clone, Debug, Default)]
 pub struct Bans {
     by_key: BTreeMap<BanKey, Ban>,
+    version: u64,
 }
 
 impl Bans {
@@ -112,12 +113,27 @@ impl Bans {
         self.by_key.len()
     }
 
+    /// Grows with every change of the list.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether `key` is on the list, be it that the ban has just run out.
+    #[must_use]
+    pub fn holds(&self, key: &BanKey) -> bool {
+        self.by_key.contains_key(key)
+    }
+
     pub(crate) fn set(&mut self, key: BanKey, ban: Ban) {
+        self.version += 1;
         self.by_key.insert(key, ban);
     }
 
     pub(crate) fn lift(&mut self, key: &BanKey) -> bool {
-        self.by_key.remove(key).is_some()
+        let lifted = self.by_key.remove(key).is_some();
+        self.version += u64::from(lifted);
+        lifted
     }
 
     /// Takes out the bans that ended.
@@ -129,7 +145,7 @@ impl Bans {
             .map(|(key, _)| key.clone())
             .collect();
         for key in &over {
-            self.by_key.remove(key);
+            self.lift(key);
         }
         over
     }

@@ -81,7 +81,9 @@ impl Bans {
         if keys.len() == 1 && !banned && !Self::known(cx, addr) {
             return Response::UnknownToBan(addr.clone());
         }
-        if cx.commons().bans.len() + keys.len() > cx.limits().bans_max {
+        let bans = &cx.commons().bans;
+        let new = keys.iter().filter(|key| !bans.holds(key)).count();
+        if bans.len() + new > cx.limits().bans_max {
             return Response::BansFull;
         }
         cx.ban(keys, BanReason::Manual);

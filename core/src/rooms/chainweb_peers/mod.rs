@@ -35,7 +35,7 @@ pub struct ChainwebPeers {
     loops: Vec<sessions::Loop>,
     /// Pages as they were last served, while the table has not changed.
     pages: BTreeMap<(NetworkId, Option<u64>), Arc<Page>>,
-    pages_version: (u64, usize),
+    pages_version: (u64, u64),
 }
 
 /// First pages are kept for this many limits a network; other pages are made on demand.
@@ -116,7 +116,7 @@ impl ChainwebPeers {
     /// The page that `query` asks for. Rule: Chainweb, `peerGetHandler`.
     fn page(&mut self, cx: &Cx<'_, Self>, network: NetworkId, query: PageQuery) -> Arc<Page> {
         let commons = cx.commons();
-        let version = (commons.peers.version(), commons.bans.len());
+        let version = (commons.peers.version(), commons.bans.version());
         if self.pages_version != version {
             self.pages.clear();
             self.pages_version = version;
