@@ -249,9 +249,7 @@ impl Node {
                 let output = Output::Respond { id, response };
                 self.shared.staged.push((Scope::Commons, output));
             }
-            None => self
-                .rooms
-                .request(now, &mut self.shared, id, from, request),
+            None => self.rooms.request(now, &mut self.shared, id, from, request),
         }
     }
 

@@ -155,7 +155,10 @@ impl Record for Row {
     }
 
     fn deletes(&self) -> bool {
-        matches!(self, Self::Ban(_, None) | Self::Liveness(_, None) | Self::Peer(_, None))
+        matches!(
+            self,
+            Self::Ban(_, None) | Self::Liveness(_, None) | Self::Peer(_, None)
+        )
     }
 
     fn lazy(&self) -> bool {

@@ -280,10 +280,7 @@ fn screen(cx: &Cx<'_, ChainwebPeers>, peer: &PeerInfo) -> Screened {
 ///
 /// A certificate that is banned stays banned wherever it is met, and whatever identity the
 /// candidate claims.
-fn judge(
-    cx: &Cx<'_, ChainwebPeers>,
-    result: Result<Answer, CallError>,
-) -> Result<(), Refusal> {
+fn judge(cx: &Cx<'_, ChainwebPeers>, result: Result<Answer, CallError>) -> Result<(), Refusal> {
     let unreachable = |why: &str| Err(Refusal::IsNotReachable(why.into()));
     let answer = match result {
         Ok(answer) => answer,
