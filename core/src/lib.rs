@@ -40,4 +40,4 @@ pub use node::{Node, RestoreError, Standing};
 pub use outbox::Outbox;
 pub use output::{Endpoint, Output, Part, Trust, Via};
 pub use rng::Seed;
-pub use rooms::{Event, Request, Response, Row};
+pub use rooms::{Event, Request, Response, Row, Scope};

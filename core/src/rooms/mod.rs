@@ -197,6 +197,17 @@ macro_rules! rooms {
             }
         )+
 
+        impl Row {
+            /// Where the row belongs.
+            #[must_use]
+            pub const fn scope(&self) -> Scope {
+                match self {
+                    Self::Commons(_) => Scope::Commons,
+                    $(Self::$name(_) => Scope::$name,)+
+                }
+            }
+        }
+
         impl Record for Row {
             fn key(&self) -> Vec<u8> {
                 match self {
@@ -209,6 +220,13 @@ macro_rules! rooms {
                 match self {
                     Self::Commons(row) => row.value(),
                     $(Self::$name(row) => row.value(),)+
+                }
+            }
+
+            fn deletes(&self) -> bool {
+                match self {
+                    Self::Commons(row) => row.deletes(),
+                    $(Self::$name(row) => row.deletes(),)+
                 }
             }
 
@@ -232,6 +250,14 @@ macro_rules! rooms {
         }
 
         impl Request {
+            /// The room that answers.
+            #[must_use]
+            pub const fn scope(&self) -> Scope {
+                match self {
+                    $(Self::$name(_) => Scope::$name,)+
+                }
+            }
+
             /// The room that answers, as a word for traces and counters.
             #[must_use]
             pub const fn family(&self) -> &'static str {
@@ -253,6 +279,13 @@ macro_rules! rooms {
             pub fn charge(&self) -> Option<Charge> {
                 match self {
                     $(Self::$name(request) => request.charge(),)+
+                }
+            }
+
+            /// How much memory the request keeps for itself alone, roughly.
+            pub(crate) fn byte_size(&self) -> usize {
+                match self {
+                    $(Self::$name(request) => request.byte_size(),)+
                 }
             }
 
@@ -282,6 +315,14 @@ macro_rules! rooms {
                     Self::Opaque(status) => *status,
                     Self::Refused(refused) => refused.status(),
                     $(Self::$name(response) => response.status(),)+
+                }
+            }
+
+            /// How much memory the answer keeps for itself alone, roughly.
+            pub(crate) fn byte_size(&self) -> usize {
+                match self {
+                    Self::Opaque(_) | Self::Refused(_) => 0,
+                    $(Self::$name(response) => response.byte_size(),)+
                 }
             }
 
