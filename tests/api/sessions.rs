@@ -144,7 +144,10 @@ fn failed_sync_hides_a_peer_and_a_good_one_shows_it() {
         assert!(listed(&mut bench, CUT).is_empty(), "{shown}");
         assert!(names(&bench, "session_failed") >= 1, "{shown}");
         bench.peer("1.1.1.1:1", sociable());
+        // A session that lasts its time, about four minutes, ends well.
         bench.advance(Duration::from_secs(60));
+        assert!(names(&bench, "session_opened") >= 1, "{shown}");
+        bench.advance(Duration::from_secs(240));
         assert_eq!(listed(&mut bench, CUT), ["1.1.1.1:1"], "{shown}");
     }
 }
@@ -391,5 +394,8 @@ fn large_pools_are_fetched_in_slices() {
     bench.advance(Duration::from_secs(5));
     assert_eq!(bench.gauge("mempool_pending"), 20);
     let sizes = sizes.lock().expect("one thread");
-    assert_eq!(*sizes, [8, 4, 4, 4, 4, 4]);
+    // Too large an answer halves the next slice; what fits may grow again.
+    assert_eq!(sizes[..2], [8, 4]);
+    assert!(sizes.iter().all(|size| *size <= 8));
+    assert!(sizes.len() <= 10, "{sizes:?}");
 }
