@@ -124,11 +124,13 @@ pub struct Peer {
     cert: Option<PeerCert>,
 }
 
+type Talk = Box<dyn FnMut(&Sent) -> Option<String> + Send>;
+
 enum Speech {
     Fails(CallError),
     Hangs,
     Says(String),
-    Talks(Box<dyn FnMut(&Sent) -> Option<String> + Send>),
+    Talks(Talk),
 }
 
 /// What came of a call.
