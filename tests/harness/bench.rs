@@ -278,7 +278,15 @@ impl Bench {
 
     /// Both clocks move on; whatever falls due happens at its moment.
     pub fn advance(&mut self, by: Duration) {
+        self.note_advance(by);
+        self.pass(by);
+    }
+
+    pub(crate) fn note_advance(&mut self, by: Duration) {
         self.story += &format!("--- {by:?} later ---\n\n");
+    }
+
+    pub(crate) fn pass(&mut self, by: Duration) {
         let target = self.now.mono + by;
         while let Some(due) = self.node.poll_timeout().filter(|due| *due <= target) {
             self.move_clocks(due);
