@@ -39,6 +39,7 @@ pub mod generate;
 mod message;
 mod peer;
 mod rng;
+mod steps;
 mod town;
 pub mod vectors;
 

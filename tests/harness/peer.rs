@@ -134,7 +134,7 @@ enum Speech {
 }
 
 /// What came of a call.
-pub(crate) enum Outcome {
+pub(crate) enum Heard {
     Nothing,
     Failed(CallError),
     Answered(String, Option<PeerCert>),
@@ -189,14 +189,14 @@ impl Peer {
         self
     }
 
-    pub(crate) fn hear(&mut self, sent: &Sent) -> Outcome {
+    pub(crate) fn hear(&mut self, sent: &Sent) -> Heard {
         match &mut self.speech {
-            Speech::Fails(error) => Outcome::Failed(*error),
-            Speech::Hangs => Outcome::Nothing,
-            Speech::Says(text) => Outcome::Answered(text.clone(), self.cert),
+            Speech::Fails(error) => Heard::Failed(*error),
+            Speech::Hangs => Heard::Nothing,
+            Speech::Says(text) => Heard::Answered(text.clone(), self.cert),
             Speech::Talks(talk) => match talk(sent) {
-                Some(text) => Outcome::Answered(text, self.cert),
-                None => Outcome::Nothing,
+                Some(text) => Heard::Answered(text, self.cert),
+                None => Heard::Nothing,
             },
         }
     }
