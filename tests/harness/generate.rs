@@ -271,6 +271,7 @@ fn mempool_response(draws: &mut Draws, query: &Query) -> mempool::Response {
             mark: mark(draws),
         },
         Query::Insert(_) => Response::Inserted,
+        Query::Lookup(_) if draws.once_in(8) => Response::TooMuch,
         Query::Lookup(keys) => {
             Response::Found(keys.iter().map(|_| maybe(draws, command)).collect())
         }
