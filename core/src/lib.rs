@@ -41,3 +41,5 @@ pub use outbox::Outbox;
 pub use output::{Endpoint, Output, Part, Trust, Via};
 pub use rng::Seed;
 pub use rooms::{Event, Request, Response, Row};
+#[cfg(test)]
+mod scripted;

@@ -174,6 +174,11 @@ impl Node {
         &self.shared.commons
     }
 
+    #[cfg(test)]
+    pub(crate) const fn peers_mut(&mut self) -> &mut Peers {
+        &mut self.shared.commons.peers
+    }
+
     /// Requests that were taken and not yet answered.
     #[must_use]
     pub fn owed(&self) -> usize {
@@ -465,3 +470,6 @@ fn restore_commons(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
