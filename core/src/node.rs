@@ -179,6 +179,13 @@ impl Node {
         &mut self.shared.commons.peers
     }
 
+    #[cfg(test)]
+    pub(crate) fn mempool_syncs(
+        &self,
+    ) -> impl Iterator<Item = &crate::rooms::chainweb_mempool::sync::Sync> {
+        self.rooms.chainweb_mempool.0.syncs()
+    }
+
     /// Requests that were taken and not yet answered.
     #[must_use]
     pub fn owed(&self) -> usize {

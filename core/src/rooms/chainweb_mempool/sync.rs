@@ -26,7 +26,7 @@ use crate::time::{Duration, micros};
 
 /// A session's work.
 #[derive(Clone, Debug)]
-pub(super) struct Sync {
+pub(crate) struct Sync {
     chain: ChainId,
     /// The peer's mark, once what came with it was fetched.
     mark: Option<Mark>,
@@ -449,3 +449,6 @@ fn fail(cx: &mut Cx<'_, ChainwebMempool>, session: SessionId, error: Option<Opti
         _ => Notice::SessionFailed(session),
     });
 }
+
+#[cfg(test)]
+mod tests;
