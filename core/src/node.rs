@@ -87,9 +87,10 @@ impl Node {
             .into_iter()
             .partition(|row| matches!(row, Row::Commons(CommonsRow::Peer(..))));
         for row in first.into_iter().chain(then) {
-            match row {
-                Row::Commons(row) => restore_commons(&mut commons, &mut rng, row)?,
-                row => rooms.restore(now, row)?,
+            if let Row::Commons(row) = row {
+                restore_commons(&mut commons, &mut rng, row)?;
+            } else {
+                rooms.restore(now, row)?;
             }
         }
         commons.judge_peers(now.wall);
@@ -261,9 +262,7 @@ impl Node {
                 let output = Output::Respond { id, response };
                 self.shared.staged.push((Scope::Commons, output));
             }
-            None => self
-                .rooms
-                .request(now, &mut self.shared, id, from, request),
+            None => self.rooms.request(now, &mut self.shared, id, from, request),
         }
     }
 

@@ -120,7 +120,9 @@ pub(crate) fn command_of(
         sender: "alice",
         ttl,
     };
-    Command::decode(&draft.sign(seeds)).expect("drafts are commands").into()
+    Command::decode(&draft.sign(seeds))
+        .expect("drafts are commands")
+        .into()
 }
 
 /// One node and what was observed of it. Feeding checks what holds for every node.
@@ -173,7 +175,10 @@ impl Script {
         for output in &outputs {
             match output {
                 Output::Respond { id, .. } => {
-                    assert!(self.owed.remove(id), "{id:?} was answered twice or not asked");
+                    assert!(
+                        self.owed.remove(id),
+                        "{id:?} was answered twice or not asked"
+                    );
                 }
                 Output::Commit { seq, rows } => {
                     assert_eq!(*seq, self.issued.next(), "commits have no gaps");
@@ -250,7 +255,12 @@ impl Script {
         self.now.mono = at;
     }
 
-    pub(crate) fn reply(&mut self, id: CallId, response: impl Into<Response>, n: u8) -> Vec<Output> {
+    pub(crate) fn reply(
+        &mut self,
+        id: CallId,
+        response: impl Into<Response>,
+        n: u8,
+    ) -> Vec<Output> {
         let result = Ok(answer(response.into(), n));
         self.run(Input::Reply { id, result })
     }
@@ -431,7 +441,11 @@ impl World {
                     };
                     let n = u8::try_from(to + 1).expect("few nodes");
                     let result = Ok(answer(response, n));
-                    self.post(self.now + LATENCY, caller, Input::Reply { id: call, result });
+                    self.post(
+                        self.now + LATENCY,
+                        caller,
+                        Input::Reply { id: call, result },
+                    );
                 }
                 Output::Abandon { .. }
                 | Output::Verify { .. }

@@ -44,13 +44,14 @@ fn a_transaction_passes_through_the_middle_of_three_nodes_in_a_line() {
     world.until(Duration::from_secs(2), |_| false);
     world.ask(0, mempool(0, Query::Insert(vec![command("a")])));
     assert!(world.until(Duration::from_millis(1_000), |world| world.pending(2) == 1));
-    let direct = world.log.iter().any(|(from, to, _)| from.abs_diff(*to) == 2);
+    let direct = world
+        .log
+        .iter()
+        .any(|(from, to, _)| from.abs_diff(*to) == 2);
     assert!(!direct, "the ends do not know each other");
     let inserts = |from, to| {
         let is = |request: &Request| request.name() == "insert";
-        let of = |(a, b, request): &&(usize, usize, Request)| {
-            (*a, *b) == (from, to) && is(request)
-        };
+        let of = |(a, b, request): &&(usize, usize, Request)| (*a, *b) == (from, to) && is(request);
         world.log.iter().filter(of).count()
     };
     assert_eq!((inserts(0, 1), inserts(1, 2)), (1, 1));
@@ -95,18 +96,26 @@ fn answers_and_calls_wait_for_the_rows_they_reveal() {
     let (pool, input) = script.request(operator(), mempool(0, Query::GetPending(None)));
     assert!(responses(&script.feed(input)).is_empty());
     let started = script.feed(Input::Tick);
-    assert!(calls(&started).is_empty(), "the session's first call reveals the peer");
+    assert!(
+        calls(&started).is_empty(),
+        "the session's first call reveals the peer"
+    );
     let upto = script.issued;
     let order: Vec<RequestId> = script
         .feed(Input::Persisted { upto })
         .iter()
-        .filter_map(|output| match output {
-            Output::Respond { id, .. } => Some(*id),
-            _ => None,
+        .filter_map(|output| {
+            let Output::Respond { id, .. } = output else {
+                return None;
+            };
+            Some(*id)
         })
         .collect();
     let place = |id| order.iter().position(|other| *other == id);
-    assert!(place(id) < place(reader) && place(id).is_some(), "first in, first out: {order:?}");
+    assert!(
+        place(id) < place(reader) && place(id).is_some(),
+        "first in, first out: {order:?}"
+    );
     assert!(place(pool).is_some());
     assert_eq!(script.owes(), 0);
     // Nothing is in flight: a reader is answered at once.
@@ -119,7 +128,11 @@ fn a_hints_commit_holds_nobody_up_and_comes_within_a_second() {
     let mut script = Script::new(config(1));
     script.advance(Duration::from_secs(1));
     let before = script.issued;
-    assert!(script.ask(operator(), mempool(0, Query::Insert(vec![command("a")]))).is_some());
+    assert!(
+        script
+            .ask(operator(), mempool(0, Query::Insert(vec![command("a")])))
+            .is_some()
+    );
     assert_eq!(script.issued, before);
     script.set_mono(script.now.mono + Duration::from_millis(999));
     script.feed(Input::Tick);
@@ -184,7 +197,11 @@ fn a_hung_up_request_is_not_answered() {
     let (call, ..) = calls(&script.run(input)).remove(0);
     script.run(Input::Hangup { id });
     assert!(responses(&script.reply(call, Response::Opaque(200), 2)).is_empty());
-    assert_eq!(script.listed(CUT), [info(2)], "the peer was found all the same");
+    assert_eq!(
+        script.listed(CUT),
+        [info(2)],
+        "the peer was found all the same"
+    );
 }
 
 #[test]
@@ -194,7 +211,11 @@ fn late_replies_and_verdicts_are_ignored() {
     let (call, ..) = calls(&script.run(input)).remove(0);
     let expired = script.advance(Duration::from_secs(5));
     assert_eq!(responses(&expired).len(), 1);
-    assert!(expired.iter().any(|output| matches!(output, Output::Abandon { id } if *id == call)));
+    assert!(
+        expired
+            .iter()
+            .any(|output| matches!(output, Output::Abandon { id } if *id == call))
+    );
     let late = script.reply(call, Response::Opaque(200), 2);
     assert_eq!(events(&late), ["late_reply_ignored"]);
     assert_eq!(late.len(), 1);
@@ -203,7 +224,10 @@ fn late_replies_and_verdicts_are_ignored() {
     let (next, ..) = calls(&script.run(input)).remove(0);
     assert_ne!(next, call);
     assert_eq!(script.reply(call, Response::Opaque(200), 3).len(), 1);
-    assert_eq!(responses(&script.reply(next, Response::Opaque(200), 3)).len(), 1);
+    assert_eq!(
+        responses(&script.reply(next, Response::Opaque(200), 3)).len(),
+        1
+    );
 }
 
 /// A slow disk must not eat the time that a peer has to answer.
@@ -233,7 +257,11 @@ fn equal_inputs_give_equal_outputs_and_a_clone_is_independent() {
         script.learn_peer(POOL, info(2));
         script.ask(operator(), mempool(0, Query::Insert(vec![command("a")])));
         seen.push_str(&format!("{:?}", script.advance(Duration::from_secs(40))));
-        seen.push_str(&format!("{:?}{:?}", script.exported(), script.node.poll_timeout()));
+        seen.push_str(&format!(
+            "{:?}{:?}",
+            script.exported(),
+            script.node.poll_timeout()
+        ));
         seen
     };
     let (mut one, mut two) = (Script::new(config(1)), Script::new(config(1)));
@@ -241,7 +269,11 @@ fn equal_inputs_give_equal_outputs_and_a_clone_is_independent() {
     let mut twin = one.clone();
     let before = format!("{:?}", one.node);
     let seen = drive(&mut twin);
-    assert_eq!(before, format!("{:?}", one.node), "a clone shares nothing that changes");
+    assert_eq!(
+        before,
+        format!("{:?}", one.node),
+        "a clone shares nothing that changes"
+    );
     assert_eq!(seen, drive(&mut one));
 }
 
@@ -257,7 +289,10 @@ fn a_restored_node_exports_the_rows_it_was_given() {
         let peer = crate::commons::address::PeerInfo::new(id, addr.parse().expect("an address"));
         assert!(script.learn_peer(POOL, peer).is_some());
     }
-    script.ask(operator(), mempool(0, Query::Insert(vec![command("a"), command("b")])));
+    script.ask(
+        operator(),
+        mempool(0, Query::Insert(vec![command("a"), command("b")])),
+    );
     script.ask(operator(), ban(addr(2)));
     script.advance(Duration::from_secs(2));
     assert_eq!(script.durable(), script.exported());
@@ -286,8 +321,15 @@ fn a_restored_node_exports_the_rows_it_was_given() {
 #[test]
 fn poll_timeout_changes_only_while_handling() {
     let script = Script::new(config(1));
-    assert_eq!(script.node.poll_timeout(), Some(Instant::ZERO), "the start is due");
-    assert_eq!(script.node.poll_timeout(), script.clone().node.poll_timeout());
+    assert_eq!(
+        script.node.poll_timeout(),
+        Some(Instant::ZERO),
+        "the start is due"
+    );
+    assert_eq!(
+        script.node.poll_timeout(),
+        script.clone().node.poll_timeout()
+    );
 }
 
 #[test]
@@ -304,7 +346,14 @@ fn a_tick_leaves_due_what_does_not_fit_it() {
     assert_eq!(timers.pop(Instant::from_micros(6)), Some(Due::SweepBans));
     timers.disarm(Due::Pace);
     assert_eq!((timers.earliest(), timers.len()), (None, 0));
-    assert!(calls.close(Instant::ZERO, CallId(crate::slots::Slots::default().insert(()))).is_none());
+    assert!(
+        calls
+            .close(
+                Instant::ZERO,
+                CallId(crate::slots::Slots::default().insert(()))
+            )
+            .is_none()
+    );
 
     // Twenty chains start at one instant, with many peers: not all of it in one tick.
     let mut config = config(1);
@@ -407,7 +456,10 @@ fn too_many_calls_are_busy_and_the_peers_are_not() {
     else {
         panic!("refused");
     };
-    assert_eq!(refusal, peers::Refusal::IsNotReachable("TooManyProbes".into()));
+    assert_eq!(
+        refusal,
+        peers::Refusal::IsNotReachable("TooManyProbes".into())
+    );
 }
 
 /// A stock node answers 429 to whom asks too fast, and a session would fail of it.
@@ -444,7 +496,7 @@ fn a_stock_peer_never_throttles_us() {
                         peers::Response::Page(Arc::new(peers::Page::default())).into()
                     }
                     Request::ChainwebPeers(_) => peers::Response::Added.into(),
-                    _ => {
+                    Request::Bans(_) | Request::ChainwebMempool(_) => {
                         let mark = mempool::Mark { nonce: 7, since: 1 };
                         let hashes = Vec::new();
                         mempool::Response::Pending { hashes, mark }.into()
@@ -452,7 +504,10 @@ fn a_stock_peer_never_throttles_us() {
                 };
                 next.extend(script.reply(id, response, 2));
             }
-            paced += events(&outputs).iter().filter(|name| **name == "call_paced").count();
+            paced += events(&outputs)
+                .iter()
+                .filter(|name| **name == "call_paced")
+                .count();
             outputs = next;
         }
     }

@@ -99,7 +99,10 @@ pub(crate) fn encode(response: &Response) -> Reply {
             )
         }
         Response::NoSuchChain => Reply::empty(404),
-        Response::TooMuch => Reply::text(413, "These transactions are too large for one answer; ask for fewer"),
+        Response::TooMuch => Reply::text(
+            413,
+            "These transactions are too large for one answer; ask for fewer",
+        ),
         Response::Pending { hashes, mark } => Reply::json(200, pending_json(hashes, *mark)),
     }
 }

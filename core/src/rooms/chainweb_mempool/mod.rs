@@ -455,7 +455,9 @@ fn lookup(pool: &Pool, keys: &[RequestKey]) -> Response {
     let mut found = Vec::with_capacity(keys.len());
     for key in keys {
         let command = key.full().and_then(|hash| pool.get(&hash)).cloned();
-        bytes += command.as_ref().map_or(0, |command| command.literal().len());
+        bytes += command
+            .as_ref()
+            .map_or(0, |command| command.literal().len());
         if bytes > LOOKUP_BYTES_MAX {
             return Response::TooMuch;
         }

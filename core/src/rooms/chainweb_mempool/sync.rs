@@ -436,10 +436,10 @@ fn ask(
 
 /// What a peer answered, or the error of its call; another room's answer is neither.
 fn answer(result: Result<Answer, CallError>) -> Result<Response, Option<CallError>> {
-    match result?.response {
-        rooms::Response::ChainwebMempool(response) => Ok(response),
-        _ => Err(None),
-    }
+    let rooms::Response::ChainwebMempool(response) = result?.response else {
+        return Err(None);
+    };
+    Ok(response)
 }
 
 /// Any error ends the session. Rule: Chainweb, `awaitSessions`.

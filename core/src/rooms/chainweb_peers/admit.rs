@@ -280,10 +280,7 @@ fn screen(cx: &Cx<'_, ChainwebPeers>, peer: &PeerInfo) -> Screened {
 ///
 /// A certificate that is banned stays banned wherever it is met, and whatever identity the
 /// candidate claims.
-fn judge(
-    cx: &Cx<'_, ChainwebPeers>,
-    result: Result<Answer, CallError>,
-) -> Result<(), Refusal> {
+fn judge(cx: &Cx<'_, ChainwebPeers>, result: Result<Answer, CallError>) -> Result<(), Refusal> {
     let unreachable = |why: &str| Err(Refusal::IsNotReachable(why.into()));
     let answer = match result {
         Ok(answer) => answer,
@@ -296,12 +293,11 @@ fn judge(
     {
         return Err(Refusal::PeerBanned);
     }
-    match answer.response {
-        rooms::Response::Opaque(200..=299) => {}
-        rooms::Response::Opaque(status) => {
-            return unreachable(&format!("Error status code: {status}"));
-        }
-        _ => return unreachable("unexpected answer"),
+    let rooms::Response::Opaque(status) = answer.response else {
+        return unreachable("unexpected answer");
+    };
+    if !(200..300).contains(&status) {
+        return unreachable(&format!("Error status code: {status}"));
     }
     match answer.version {
         VersionHeader::Declared(version) if version.is_accepted() => Ok(()),

@@ -152,7 +152,11 @@ impl ChainwebPeers {
 /// given. Rule: Chainweb, `makePeerDbPrivate` and the own address at start.
 fn forget_unfit(cx: &mut Cx<'_, ChainwebPeers>) {
     let config = cx.config();
-    let known: BTreeSet<&HostAddr> = config.known_peers.iter().map(|info| &info.address).collect();
+    let known: BTreeSet<&HostAddr> = config
+        .known_peers
+        .iter()
+        .map(|info| &info.address)
+        .collect();
     let unfit: Vec<PeerKey> = cx
         .commons()
         .peers

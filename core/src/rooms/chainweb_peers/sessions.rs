@@ -409,13 +409,21 @@ fn choose(cx: &mut Cx<'_, ChainwebPeers>, turn: &Loop) -> Option<PeerKey> {
     let start = cx.rng().bits();
     let commons = cx.commons();
     let own = &cx.config().address;
-    let sessions = || turn.active.iter().filter_map(|id| commons.sessions.get(*id));
+    let sessions = || {
+        turn.active
+            .iter()
+            .filter_map(|id| commons.sessions.get(*id))
+    };
     let free = |peer: &Peer| {
         peer.info.address != *own && sessions().all(|session| session.addr != peer.info.address)
     };
     let shared = |peer: &Peer| peer.sessions > 0 && peer.failures <= 1;
 
-    let in_touch: BTreeSet<PeerKey> = commons.sessions.iter().map(|session| session.peer).collect();
+    let in_touch: BTreeSet<PeerKey> = commons
+        .sessions
+        .iter()
+        .map(|session| session.peer)
+        .collect();
     let in_touch: Vec<(u64, PeerKey)> = in_touch
         .into_iter()
         .filter(|key| {
@@ -436,7 +444,8 @@ fn choose(cx: &mut Cx<'_, ChainwebPeers>, turn: &Loop) -> Option<PeerKey> {
         })
     };
     let others = commons.peers.groups(turn.network);
-    let picks = core::iter::once(pick(&in_touch, true)).chain(others.map(|group| pick(group, false)));
+    let picks =
+        core::iter::once(pick(&in_touch, true)).chain(others.map(|group| pick(group, false)));
     // A draw beyond the last group means the last group.
     let mut last = None;
     for (place, picked) in picks.enumerate() {

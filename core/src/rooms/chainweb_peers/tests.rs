@@ -31,13 +31,19 @@ fn the_peer_table_follows_the_vectors() {
             differing.push(case["id"].as_str().expect("an id"));
         }
     }
-    assert_eq!(differing, ["bootstrap-of-several-networks-loses-protection"]);
+    assert_eq!(
+        differing,
+        ["bootstrap-of-several-networks-loses-protection"]
+    );
 }
 
 fn holds(steps: &[Value]) -> bool {
     let mut known = Vec::new();
     let mut configured = Vec::new();
-    for step in steps.iter().filter(|step| step["op"] == "configured_known_peer") {
+    for step in steps
+        .iter()
+        .filter(|step| step["op"] == "configured_known_peer")
+    {
         configured.push(peer_of(step));
         known = step["networks"].as_array().expect("networks").clone();
     }
@@ -64,15 +70,23 @@ fn apply(script: &mut Script, step: &Value) -> bool {
         }
         "list" => {
             let mut listed = script.listed(network());
-            let mut expected: Vec<PeerInfo> =
-                step["expect"].as_array().expect("peers").iter().map(peer_of).collect();
+            let mut expected: Vec<PeerInfo> = step["expect"]
+                .as_array()
+                .expect("peers")
+                .iter()
+                .map(peer_of)
+                .collect();
             listed.sort();
             expected.sort();
             listed == expected
         }
         "entry_count" => step["expect"] == script.gauge("peers"),
         op => {
-            let addr: HostAddr = step["address"].as_str().unwrap_or("-:0").parse().unwrap_or(addr(1));
+            let addr: HostAddr = step["address"]
+                .as_str()
+                .unwrap_or("-:0")
+                .parse()
+                .unwrap_or_else(|_| addr(1));
             let times = step["times"].as_u64().unwrap_or(1);
             let wall = script.now.wall;
             let mut journal = Journal::default();
@@ -82,7 +96,9 @@ fn apply(script: &mut Script, step: &Value) -> bool {
                 match (op, key) {
                     ("session_failed", Some(key)) => peers.failed(&mut journal, key),
                     ("session_succeeded", Some(key)) => peers.succeeded(&mut journal, key, wall),
-                    ("active_sessions", Some(key)) if step["delta"] == 1 => peers.session_began(key),
+                    ("active_sessions", Some(key)) if step["delta"] == 1 => {
+                        peers.session_began(key)
+                    }
                     ("active_sessions", Some(key)) => peers.session_ended(key),
                     ("prune", _) => {
                         peers.prune(&mut journal, wall);
@@ -101,7 +117,10 @@ fn apply(script: &mut Script, step: &Value) -> bool {
 }
 
 fn peer_of(value: &Value) -> PeerInfo {
-    let id = value.get("peer_id").or_else(|| value.get("id")).expect("an id");
+    let id = value
+        .get("peer_id")
+        .or_else(|| value.get("id"))
+        .expect("an id");
     let id = id.as_str().map(|id| id.parse().expect("a fingerprint"));
     let addr = value["address"].as_str().expect("an address");
     PeerInfo::new(id, addr.parse().expect("an address"))
@@ -134,14 +153,22 @@ fn a_full_table_forgets_who_fails_and_then_who_is_silent() {
     let key = peers.find(&addr(3)).expect("there").0;
     peers.failed(&mut Journal::default(), key);
     insert(&mut peers, 4, 300, false);
-    let there = |peers: &Peers| (1..9).filter(|n| peers.find(&addr(*n)).is_some()).collect::<Vec<_>>();
+    let there = |peers: &Peers| {
+        (1..9)
+            .filter(|n| peers.find(&addr(*n)).is_some())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(there(&peers), [1, 2, 4], "whoever fails goes first");
     insert(&mut peers, 5, 400, false);
     assert_eq!(there(&peers), [1, 4, 5], "then whoever was silent longest");
     let key = peers.find(&addr(4)).expect("there").0;
     peers.session_began(key);
     insert(&mut peers, 6, 500, false);
-    assert_eq!(there(&peers), [1, 4, 6], "sessions and the operator's peers stay");
+    assert_eq!(
+        there(&peers),
+        [1, 4, 6],
+        "sessions and the operator's peers stay"
+    );
     let rows = journal_rows(&mut journal);
     assert_eq!(rows, 6 + 6, "a row and a hint for each, or their deletion");
 }
@@ -248,8 +275,14 @@ fn screening_refuses_in_order_and_probes_the_unknown() {
     let refused = |script: &mut Script, peer| script.ask(operator(), put_peer(CUT, peer));
     let text = |refusal| Some(rooms::Response::from(Response::Refused(refusal)));
     assert_eq!(refused(&mut script, own), text(Refusal::IsLocalPeerAddress));
-    assert_eq!(refused(&mut script, info(2)), text(Refusal::IsReservedHostAddress));
-    let public = PeerInfo::new(Some(cert(6).fingerprint), "9.9.9.9:1".parse().expect("an address"));
+    assert_eq!(
+        refused(&mut script, info(2)),
+        text(Refusal::IsReservedHostAddress)
+    );
+    let public = PeerInfo::new(
+        Some(cert(6).fingerprint),
+        "9.9.9.9:1".parse().expect("an address"),
+    );
     let (_, input) = script.request(operator(), put_peer(POOL, public.clone()));
     let outputs = script.run(input);
     let [(id, to, request)] = calls(&outputs).try_into().expect("one probe");
@@ -262,15 +295,27 @@ fn screening_refuses_in_order_and_probes_the_unknown() {
     assert_eq!((to, request), (expected, get_page(POOL)));
     let declared = |script: &mut Script, id: CallId, version, status| {
         let response = rooms::Response::Opaque(status);
-        let result = Ok(Answer { response, version, cert: None });
+        let result = Ok(Answer {
+            response,
+            version,
+            cert: None,
+        });
         responses(&script.run(Input::Reply { id, result })).pop()
     };
     let old = VersionHeader::Declared("1.1".parse().expect("a version"));
     let refusal = Refusal::NodeVersionNotAccepted("1.1".parse().expect("a version"));
     assert_eq!(declared(&mut script, id, old, 200), text(refusal));
     for (version, status, why) in [
-        (VersionHeader::Missing, 200, "missing X-Chainweb-Node-Version header"),
-        (VersionHeader::Unreadable, 200, "TextFormatException \"Prelude.read: no parse\""),
+        (
+            VersionHeader::Missing,
+            200,
+            "missing X-Chainweb-Node-Version header",
+        ),
+        (
+            VersionHeader::Unreadable,
+            200,
+            "TextFormatException \"Prelude.read: no parse\"",
+        ),
         (VersionHeader::Missing, 500, "Error status code: 500"),
     ] {
         let (_, input) = script.request(operator(), put_peer(POOL, public.clone()));
@@ -278,10 +323,16 @@ fn screening_refuses_in_order_and_probes_the_unknown() {
         let refusal = Refusal::IsNotReachable(why.into());
         assert_eq!(declared(&mut script, id, version, status), text(refusal));
     }
-    assert_eq!(script.learn_peer(POOL, public.clone()), Some(Response::Added.into()));
+    assert_eq!(
+        script.learn_peer(POOL, public.clone()),
+        Some(Response::Added.into())
+    );
     // Known: any network and any id, without a probe.
     let renamed = PeerInfo::new(Some(cert(7).fingerprint), public.address);
-    assert_eq!(script.ask(operator(), put_peer(CUT, renamed.clone())), Some(Response::Added.into()));
+    assert_eq!(
+        script.ask(operator(), put_peer(CUT, renamed.clone())),
+        Some(Response::Added.into())
+    );
     assert_eq!(script.listed(CUT), [renamed]);
     assert_eq!(script.listed(POOL), []);
 }
@@ -313,7 +364,11 @@ fn one_probe_serves_all_who_wait_and_sources_are_bounded() {
     script.fail(probes[2].0, CallError::Timeout);
     assert_eq!(script.gauge("probes_in_flight"), 0);
     let (_, input) = script.request(peer_caller(2), put_peer(CUT, info(52)));
-    assert_eq!(calls(&script.run(input)).len(), 1, "the bound is for what is under way");
+    assert_eq!(
+        calls(&script.run(input)).len(),
+        1,
+        "the bound is for what is under way"
+    );
 }
 
 #[test]
@@ -325,7 +380,9 @@ fn whoever_is_banned_while_the_probe_is_out_is_refused() {
     let other: HostAddr = "10.0.0.2:99".parse().expect("an address");
     script.learn_peer(POOL, PeerInfo::new(None, other.clone()));
     script.ask(operator(), ban(other));
-    let banned = Some(rooms::Response::from(Response::Refused(Refusal::PeerBanned)));
+    let banned = Some(rooms::Response::from(Response::Refused(
+        Refusal::PeerBanned,
+    )));
     let outputs = script.reply(id, rooms::Response::Opaque(200), 2);
     assert_eq!(responses(&outputs).pop(), banned);
     assert_eq!(script.ask(operator(), put_peer(CUT, info(2))), banned);
@@ -336,14 +393,20 @@ fn a_banned_certificate_is_recognised_at_another_address_whatever_it_claims() {
     let mut script = Script::new(config(1));
     script.learn_peer(CUT, info(2));
     script.ask(operator(), ban(addr(2)));
-    let banned = Some(rooms::Response::from(Response::Refused(Refusal::PeerBanned)));
+    let banned = Some(rooms::Response::from(Response::Refused(
+        Refusal::PeerBanned,
+    )));
     let claims = PeerInfo::new(Some(cert(2).fingerprint), addr(3));
     assert_eq!(script.ask(operator(), put_peer(CUT, claims)), banned);
     let nameless = PeerInfo::new(None, addr(3));
     let (_, input) = script.request(operator(), put_peer(CUT, nameless));
     let (id, ..) = calls(&script.run(input)).remove(0);
     let outputs = script.reply(id, rooms::Response::Opaque(200), 2);
-    assert_eq!(responses(&outputs).pop(), banned, "the probe proved who it is");
+    assert_eq!(
+        responses(&outputs).pop(),
+        banned,
+        "the probe proved who it is"
+    );
     // As a caller it is refused from anywhere, but never on the operator's listener.
     let mut caller = peer_caller(9);
     caller.cert = Some(cert(2));
@@ -365,7 +428,10 @@ fn loopback_is_banned_by_port_and_unban_forgives_all_names_together() {
     let mut caller = peer_caller(9);
     caller.addr = core::net::SocketAddr::from(([127, 0, 0, 1], 40_000));
     caller.cert = Some(cert(3));
-    assert!(matches!(script.ask(caller.clone(), get_page(CUT)), Some(rooms::Response::ChainwebPeers(_))));
+    assert!(matches!(
+        script.ask(caller.clone(), get_page(CUT)),
+        Some(rooms::Response::ChainwebPeers(_))
+    ));
     caller.cert = Some(cert(2));
     let refused = Some(rooms::Response::Refused(Refused::Banned));
     assert_eq!(script.ask(caller.clone(), get_page(CUT)), refused);
@@ -381,7 +447,9 @@ fn loopback_is_banned_by_port_and_unban_forgives_all_names_together() {
 // Sessions.
 
 /// A node with one known peer at the moment of its first call.
-fn with_peer(tune: impl Fn(&mut crate::Config)) -> (Script, Vec<(CallId, Endpoint, rooms::Request)>) {
+fn with_peer(
+    tune: impl Fn(&mut crate::Config),
+) -> (Script, Vec<(CallId, Endpoint, rooms::Request)>) {
     let mut tuned = config(1);
     tuned.known_peers = vec![info(2)];
     tune(&mut tuned);
@@ -391,14 +459,20 @@ fn with_peer(tune: impl Fn(&mut crate::Config)) -> (Script, Vec<(CallId, Endpoin
 }
 
 fn page(items: Vec<PeerInfo>) -> rooms::Response {
-    let page = super::Page { items, ..super::Page::default() };
+    let page = super::Page {
+        items,
+        ..super::Page::default()
+    };
     Response::Page(std::sync::Arc::new(page)).into()
 }
 
 #[test]
 fn a_session_begins_with_a_page_and_an_announcement() {
     let (mut script, first) = with_peer(|_| {});
-    let order: Vec<_> = first.iter().map(|(_, to, request)| (to.trust, request.clone())).collect();
+    let order: Vec<_> = first
+        .iter()
+        .map(|(_, to, request)| (to.trust, request.clone()))
+        .collect();
     let pinned = Trust::Pinned(cert(2).fingerprint);
     assert_eq!(order, [(pinned, get_page(CUT)), (pinned, get_page(POOL))]);
     let outputs = script.reply(first[1].0, page(vec![]), 2);
@@ -420,10 +494,18 @@ fn sessions_are_bounded_and_end_well_by_their_time() {
     script.advance(Duration::from_secs(1));
     assert_eq!(script.gauge("sessions"), 10 + 6);
     let outputs = script.advance(Duration::from_secs(265));
-    let count = |name| events(&outputs).iter().filter(|event| **event == name).count();
+    let count = |name| {
+        events(&outputs)
+            .iter()
+            .filter(|event| **event == name)
+            .count()
+    };
     assert!(count("session_ended") >= 10);
     // The mempool's sessions get no answers and fail; those of the cut network never do.
-    assert!((10..=10 + 6).contains(&script.gauge("sessions")), "others follow");
+    assert!(
+        (10..=10 + 6).contains(&script.gauge("sessions")),
+        "others follow"
+    );
 }
 
 #[test]
@@ -434,21 +516,32 @@ fn failures_hide_a_peer_pause_the_loop_and_a_good_session_shows_it_again() {
     assert!(events(&outputs).contains(&"session_failed"));
     assert_eq!(script.listed(CUT), []);
     assert!(calls(&script.advance(Duration::from_millis(399))).is_empty());
-    let [(id, ..)] = calls(&script.advance(Duration::from_millis(101))).try_into().expect("again");
+    let [(id, ..)] = calls(&script.advance(Duration::from_millis(101)))
+        .try_into()
+        .expect("again");
     // Every further failure doubles the pause.
     script.fail(id, CallError::Unreachable);
     assert!(calls(&script.advance(Duration::from_millis(799))).is_empty());
-    let [(id, ..)] = calls(&script.advance(Duration::from_millis(201))).try_into().expect("again");
+    let [(id, ..)] = calls(&script.advance(Duration::from_millis(201)))
+        .try_into()
+        .expect("again");
     let outputs = script.reply(id, page(vec![]), 2);
     let [(id, ..)] = calls(&outputs).try_into().expect("the announcement");
     script.reply(id, Response::Added, 2);
-    assert_eq!(script.listed(CUT), [], "only a session that ended well counts");
+    assert_eq!(
+        script.listed(CUT),
+        [],
+        "only a session that ended well counts"
+    );
     let mut seconds = 0;
     while !events(&script.advance(Duration::from_secs(1))).contains(&"session_ended") {
         assert_eq!(script.listed(CUT), []);
         seconds += 1;
     }
-    assert!((215..264).contains(&seconds), "240 s, give or take a tenth: {seconds}");
+    assert!(
+        (215..264).contains(&seconds),
+        "240 s, give or take a tenth: {seconds}"
+    );
     assert_eq!(script.listed(CUT), [info(2)]);
     script.advance(Duration::from_secs(1));
     assert_eq!(script.durable(), script.exported());
@@ -485,7 +578,10 @@ fn a_mismatch_forgets_a_peer_but_not_the_operators() {
 #[test]
 fn the_operators_peer_comes_back_after_it_was_replaced() {
     let (mut script, first) = with_peer(|config| config.chains = 0);
-    script.ask(peer_caller(9), put_peer(CUT, PeerInfo::new(Some(cert(9).fingerprint), addr(2))));
+    script.ask(
+        peer_caller(9),
+        put_peer(CUT, PeerInfo::new(Some(cert(9).fingerprint), addr(2))),
+    );
     assert_eq!(script.listed(CUT)[0].id, Some(cert(9).fingerprint));
     script.fail(first[0].0, CallError::IdentityMismatch);
     let (_, peer) = script.node.commons().peers.find(&addr(2)).expect("back");
@@ -497,8 +593,14 @@ fn the_operators_peer_comes_back_after_it_was_replaced() {
 #[test]
 fn a_nameless_peer_is_pinned_at_first_contact_on_development_only() {
     for (network, trust) in [
-        (crate::commons::network::ChainwebVersion::Development, Trust::Anyone),
-        (crate::commons::network::ChainwebVersion::Mainnet01, Trust::Authorities),
+        (
+            crate::commons::network::ChainwebVersion::Development,
+            Trust::Anyone,
+        ),
+        (
+            crate::commons::network::ChainwebVersion::Mainnet01,
+            Trust::Authorities,
+        ),
     ] {
         let (mut script, first) = with_peer(|config| {
             config.chains = 0;
@@ -538,7 +640,10 @@ fn strangers_of_a_page_are_probed_a_few_at_a_time() {
     let mut probes = calls(&outputs);
     let mut probed = probes.len();
     assert_eq!(probed, SYNC_PROBES_MAX);
-    assert_eq!(script.gauge("peers_learned_waiting") as usize, SYNC_PEERS_MAX - SYNC_PROBES_MAX);
+    assert_eq!(
+        script.gauge("peers_learned_waiting") as usize,
+        SYNC_PEERS_MAX - SYNC_PROBES_MAX
+    );
     while let Some((id, to, _)) = probes.pop() {
         assert_ne!(to.addr, addr(200), "that is ourselves");
         let outputs = script.reply(id, rooms::Response::Opaque(200), 50);
@@ -562,12 +667,17 @@ fn the_queue_of_learned_peers_is_bounded() {
     let mut stranger = 0_u32;
     let mut worst = 0;
     for _ in 0..4_000 {
-        let Some((id, to, request)) = calls_now.pop() else { break };
+        let Some((id, to, request)) = calls_now.pop() else {
+            break;
+        };
         if to.part == Part::Head {
             continue; // never answered
         }
+        let rooms::Request::ChainwebPeers(request) = request else {
+            continue;
+        };
         let response = match request {
-            rooms::Request::ChainwebPeers(Request::Page { .. }) => {
+            Request::Page { .. } => {
                 let items = (0..64).map(|_| {
                     stranger += 1;
                     let ip = core::net::Ipv4Addr::from(0x2000_0000 + stranger);
@@ -575,8 +685,7 @@ fn the_queue_of_learned_peers_is_bounded() {
                 });
                 page(items.collect())
             }
-            rooms::Request::ChainwebPeers(Request::Put { .. }) => Response::Added.into(),
-            _ => continue,
+            Request::Put { .. } => Response::Added.into(),
         };
         let n = to.addr.ip().map_or(2, |ip| match ip {
             core::net::IpAddr::V4(ip) => ip.octets()[3],
@@ -604,7 +713,16 @@ fn a_ban_ends_sessions_and_waiting_calls_and_its_end_wakes_the_loop() {
     script.ask(operator(), unban(addr(2)));
     assert_eq!(calls(&script.advance(Duration::from_millis(1))).len(), 1);
     let key = script.node.commons().peers.find(&addr(2)).expect("there").0;
-    assert_eq!(script.node.commons().peers.get(key).expect("there").failures, 0);
+    assert_eq!(
+        script
+            .node
+            .commons()
+            .peers
+            .get(key)
+            .expect("there")
+            .failures,
+        0
+    );
 }
 
 #[test]
@@ -616,7 +734,10 @@ fn a_call_that_waits_for_the_disk_does_not_go_to_whom_was_banned_meanwhile() {
     let (_, input) = script.request(operator(), ban(addr(3)));
     script.feed(input);
     let held = script.feed(Input::Tick);
-    assert!(calls(&held).is_empty(), "the session's first call waits for the commit");
+    assert!(
+        calls(&held).is_empty(),
+        "the session's first call waits for the commit"
+    );
     assert!(script.gauge("outputs_held") > 1);
     let (_, input) = script.request(operator(), ban(addr(2)));
     script.feed(input);
@@ -630,7 +751,10 @@ fn a_call_that_waits_for_the_disk_does_not_go_to_whom_was_banned_meanwhile() {
 #[test]
 fn a_private_node_takes_nobody_and_still_holds_sessions() {
     let (mut script, first) = with_peer(|config| config.private = true);
-    assert_eq!(script.learn_peer(CUT, info(7)), Some(Response::Added.into()));
+    assert_eq!(
+        script.learn_peer(CUT, info(7)),
+        Some(Response::Added.into())
+    );
     assert_eq!(script.listed(CUT), [info(2)]);
     let [(_, _, request)] = first.try_into().expect("no synchronisation");
     assert_eq!(request.name(), "get_pending");
@@ -650,7 +774,8 @@ fn peers_without_failures_are_preferred() {
         let mut script = Script::new(tuned.clone());
         let mut bytes = [0; 32];
         bytes[..2].copy_from_slice(&seed.to_be_bytes());
-        script.node = crate::Node::restore(tuned, Seed(bytes), script.now, Vec::new()).expect("no rows");
+        script.node =
+            crate::Node::restore(tuned, Seed(bytes), script.now, Vec::new()).expect("no rows");
         script.run(Input::Tick);
         let peers = script.node.peers_mut();
         let key = peers.find(&addr(2)).expect("there").0;
@@ -658,7 +783,10 @@ fn peers_without_failures_are_preferred() {
         let (_, to, _) = calls(&script.advance(Duration::from_millis(500))).remove(0);
         failing_first += usize::from(to.addr == addr(2));
     }
-    assert!(failing_first < 8, "{failing_first} of 400, and one is expected");
+    assert!(
+        failing_first < 8,
+        "{failing_first} of 400, and one is expected"
+    );
 }
 
 #[test]
@@ -672,9 +800,16 @@ fn a_silent_peer_is_pruned_after_six_failures_and_half_a_day() {
     }
     let half_a_day = WallTime::from_secs(EPOCH + 12 * 3600 + 1);
     let mut journal = Journal::default();
-    assert_eq!(peers.prune(&mut journal, half_a_day), 0, "five failures are not enough");
+    assert_eq!(
+        peers.prune(&mut journal, half_a_day),
+        0,
+        "five failures are not enough"
+    );
     peers.failed(&mut Journal::default(), key);
-    assert_eq!(peers.prune(&mut journal, WallTime::from_secs(EPOCH + 12 * 3600)), 0);
+    assert_eq!(
+        peers.prune(&mut journal, WallTime::from_secs(EPOCH + 12 * 3600)),
+        0
+    );
     assert_eq!(peers.prune(&mut journal, half_a_day), 1);
     let deleted = journal.take().map_or(0, |(rows, _)| rows.len());
     assert_eq!(deleted, 2);
@@ -695,7 +830,11 @@ fn a_session_outlives_the_entry_of_its_peer_without_harm() {
     script.learn_peer(CUT, info(2));
     assert!(calls(&script.advance(Duration::from_millis(1))).is_empty());
     let outputs = script.reply(id, page(vec![]), 2);
-    assert!(outputs.iter().any(|output| matches!(output, Output::Event(_))));
+    assert!(
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Event(_)))
+    );
     let again = calls(&script.advance(Duration::from_secs(1)));
     assert_eq!(again.len(), 1);
 }

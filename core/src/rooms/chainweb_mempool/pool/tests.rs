@@ -44,15 +44,20 @@ fn the_recent_log_follows_the_vectors() {
                 names.extend((from..from + count).map(|n| format!("{prefix}{n}")));
             }
             if !names.is_empty() {
-                let batch = names
-                    .iter()
-                    .map(|name| known.entry(name.clone()).or_insert_with(|| plain(name)).clone());
+                let batch = names.iter().map(|name| {
+                    known
+                        .entry(name.clone())
+                        .or_insert_with(|| plain(name))
+                        .clone()
+                });
                 pool.store(batch.collect());
             }
             for name in step["remove"].as_array().into_iter().flatten() {
                 pool.remove(&hash(&known[name.as_str().expect("a name")]));
             }
-            let Some(query) = step.get("getPending") else { continue };
+            let Some(query) = step.get("getPending") else {
+                continue;
+            };
             let part = |name| query.get(name).map(number);
             let since = part("nonce").zip(part("since"));
             let since = since.map(|(nonce, since)| Mark { nonce, since });
@@ -107,7 +112,10 @@ fn bytes_are_bounded_and_counted_truly() {
         ..Limits::default()
     };
     let mut pool = pool(&limits);
-    assert_eq!(outcome(&pool.store(vec![a.clone(), b.clone()])), [Stored::Fresh, Stored::Dropped]);
+    assert_eq!(
+        outcome(&pool.store(vec![a.clone(), b.clone()])),
+        [Stored::Fresh, Stored::Dropped]
+    );
     assert_eq!(pool.bytes(), a.byte_size());
     pool.remove(&hash(&a));
     assert_eq!(pool.bytes(), 0);
@@ -121,7 +129,10 @@ fn duplicates_in_one_batch_count_twice_and_are_listed_once() {
     let stored = outcome(&pool.store(vec![a.clone(), a.clone(), a]));
     assert_eq!(stored, [Stored::Fresh, Stored::Repeated, Stored::Repeated]);
     assert_eq!(pool.len(), 1);
-    let mark = |since| Mark { nonce: pool.nonce, since };
+    let mark = |since| Mark {
+        nonce: pool.nonce,
+        since,
+    };
     let (hashes, next) = pool.pending_since(Some(mark(0)));
     assert_eq!((hashes.len(), next.since), (1, 3));
 }
@@ -130,12 +141,17 @@ fn duplicates_in_one_batch_count_twice_and_are_listed_once() {
 fn other_signatures_replace_those_that_are_kept() {
     let mut pool = pool(&Limits::default());
     let one = plain("a");
-    let text = one.canonical_text().replace("\"sigs\":[]", "\"sigs\":[{\"sig\":\"00\"}]");
+    let text = one
+        .canonical_text()
+        .replace("\"sigs\":[]", "\"sigs\":[{\"sig\":\"00\"}]");
     let two = Arc::new(Command::decode(&text).expect("a command"));
     assert_ne!(one.digest(), two.digest());
     pool.store(vec![one]);
     assert_eq!(outcome(&pool.store(vec![two.clone()])), [Stored::Resigned]);
-    assert_eq!(pool.get(&hash(&two)).map(|command| command.digest()), Some(two.digest()));
+    assert_eq!(
+        pool.get(&hash(&two)).map(|command| command.digest()),
+        Some(two.digest())
+    );
     assert_eq!(pool.bytes(), two.byte_size());
 }
 
@@ -182,5 +198,8 @@ fn mined_and_bad_commands_are_remembered_for_their_time() {
     }
     assert_eq!((small.until.len(), small.by_time.len()), (4, 4));
     assert!(small.holds(&TxHash([9; 32]), 0));
-    assert!(!small.holds(&TxHash([5; 32]), 0), "the one to be forgotten first has left");
+    assert!(
+        !small.holds(&TxHash([5; 32]), 0),
+        "the one to be forgotten first has left"
+    );
 }

@@ -11,7 +11,10 @@ struct Session {
     log: Vec<String>,
 }
 
-const MARK: Mark = Mark { nonce: -2_247, since: 70 };
+const MARK: Mark = Mark {
+    nonce: -2_247,
+    since: 70,
+};
 
 impl Session {
     fn new(pending: &[Arc<Command>], tune: impl Fn(&mut crate::Config)) -> Self {
@@ -39,7 +42,9 @@ impl Session {
         let site = Site::new(self.script.node.config());
         for (id, _, request) in calls(outputs) {
             let sent = request.encode(&site);
-            let target = sent.target.replace("/chainweb/0.0/development/chain/0/mempool", "");
+            let target = sent
+                .target
+                .replace("/chainweb/0.0/development/chain/0/mempool", "");
             self.log.push(format!("{} {target}", sent.method));
             self.call = id;
         }
@@ -101,7 +106,10 @@ fn a_session_of_two_empty_pools_makes_the_calls_of_the_vectors() {
     session.has(vec![], 70);
     session.has(vec![], 70);
     let tenths = session.wait();
-    assert!((50..250).contains(&tenths), "15 s, normally distributed: {tenths}");
+    assert!(
+        (50..250).contains(&tenths),
+        "15 s, normally distributed: {tenths}"
+    );
     assert_eq!(
         session.log,
         [
@@ -142,7 +150,14 @@ fn what_is_missing_is_looked_up_and_the_mark_is_passed_on() {
     assert_eq!(session.pending(), 2);
     session.wait();
     assert_eq!(session.last(), "POST /getPending?nonce=-2247&since=71");
-    assert_eq!(session.log.iter().filter(|call| *call == "PUT /insert").count(), 0);
+    assert_eq!(
+        session
+            .log
+            .iter()
+            .filter(|call| *call == "PUT /insert")
+            .count(),
+        0
+    );
 }
 
 #[test]
@@ -151,14 +166,20 @@ fn large_answers_are_asked_for_in_smaller_slices_that_grow_again() {
     let mut session = Session::new(&[], |config| config.limits.lookup_slice_max = 16);
     let outputs = session.script.reply(
         session.call,
-        Response::Pending { hashes: commands.iter().map(hash).collect(), mark: MARK },
+        Response::Pending {
+            hashes: commands.iter().map(hash).collect(),
+            mark: MARK,
+        },
         2,
     );
     let mut next = calls(&outputs);
     let giant = hash(&commands[20]);
     let mut sizes = Vec::new();
     while let Some((id, _, request)) = next.pop() {
-        let rooms::Request::ChainwebMempool(Request { body: Query::Lookup(keys), .. }) = request
+        let rooms::Request::ChainwebMempool(Request {
+            body: Query::Lookup(keys),
+            ..
+        }) = request
         else {
             break;
         };
@@ -173,8 +194,15 @@ fn large_answers_are_asked_for_in_smaller_slices_that_grow_again() {
         };
         next = calls(&outputs);
     }
-    assert_eq!(session.pending(), 39, "all but the one that nobody can send");
-    assert!(sizes.contains(&1) && sizes.last().is_some_and(|last| *last > 2), "{sizes:?}");
+    assert_eq!(
+        session.pending(),
+        39,
+        "all but the one that nobody can send"
+    );
+    assert!(
+        sizes.contains(&1) && sizes.last().is_some_and(|last| *last > 2),
+        "{sizes:?}"
+    );
     assert!(sizes.len() < 20, "{sizes:?}");
     assert!(session.lasts());
 }
@@ -208,12 +236,17 @@ fn five_thousand_missing_commands_are_all_asked_for() {
             outputs = session.script.advance(Duration::from_millis(100));
             continue;
         };
-        let rooms::Request::ChainwebMempool(Request { body: Query::Lookup(keys), .. }) = request
+        let rooms::Request::ChainwebMempool(Request {
+            body: Query::Lookup(keys),
+            ..
+        }) = request
         else {
             break;
         };
         asked += keys.len();
-        outputs = session.script.reply(id, Response::Found(vec![None; keys.len()]), 2);
+        outputs = session
+            .script
+            .reply(id, Response::Found(vec![None; keys.len()]), 2);
     }
     assert_eq!(asked, 6_000);
     assert!(session.lasts());
@@ -230,7 +263,10 @@ fn a_peer_that_lies_about_a_lookup_gains_nothing() {
         let mut session = Session::new(&[], |_| {});
         session.has(vec![hash(&asked)], 70);
         let outputs = session.answer(Response::Found(lie));
-        assert!(events(&outputs).contains(&"session_failed"), "of another length");
+        assert!(
+            events(&outputs).contains(&"session_failed"),
+            "of another length"
+        );
         assert_eq!(session.pending(), 0);
     }
     let mut session = Session::new(&[], |_| {});
@@ -240,7 +276,10 @@ fn a_peer_that_lies_about_a_lookup_gains_nothing() {
     let mut session = Session::new(&[], |_| {});
     session.has(vec![hash(&asked)], 70);
     let outputs = session.answer(Response::Inserted);
-    assert!(events(&outputs).contains(&"session_failed"), "an answer to another question");
+    assert!(
+        events(&outputs).contains(&"session_failed"),
+        "an answer to another question"
+    );
 }
 
 #[test]
@@ -251,7 +290,15 @@ fn an_invalid_command_of_a_peer_is_not_taken_and_not_asked_for_again() {
     session.answer(Response::Found(vec![Some(old.clone())]));
     assert_eq!(session.pending(), 0);
     session.has(vec![hash(&old)], 71);
-    assert!(!session.last().contains("lookup") || session.log.iter().filter(|call| *call == "POST /lookup").count() == 1);
+    assert!(
+        !session.last().contains("lookup")
+            || session
+                .log
+                .iter()
+                .filter(|call| *call == "POST /lookup")
+                .count()
+                == 1
+    );
     assert!(session.lasts());
 }
 
@@ -272,7 +319,12 @@ fn endless_new_hashes_keep_memory_bounded() {
             session.wait();
         }
     }
-    let sync = session.script.node.mempool_syncs().next().expect("a session");
+    let sync = session
+        .script
+        .node
+        .mempool_syncs()
+        .next()
+        .expect("a session");
     assert_eq!(sync.theirs.order.len(), SESSION_HASHES_MAX);
     assert_eq!(sync.theirs.set.len(), SESSION_HASHES_MAX);
     assert_eq!(sync.wanted.len(), 0);
@@ -281,12 +333,19 @@ fn endless_new_hashes_keep_memory_bounded() {
 
 #[test]
 fn every_error_ends_a_session_and_a_wrong_certificate_forgets_the_peer() {
-    for error in [CallError::Timeout, CallError::Malformed, CallError::TooLarge] {
+    for error in [
+        CallError::Timeout,
+        CallError::Malformed,
+        CallError::TooLarge,
+    ] {
         let mut session = Session::new(&[], |_| {});
         let outputs = session.fail(error);
         assert!(events(&outputs).contains(&"session_failed"), "{error}");
         assert!(!session.lasts());
-        assert_eq!(session.script.gauge("deadlines"), session.script.gauge("calls_in_flight") + 3);
+        assert_eq!(
+            session.script.gauge("deadlines"),
+            session.script.gauge("calls_in_flight") + 3
+        );
     }
     let mut session = Session::new(&[], |config| config.known_peers = Vec::new());
     assert_eq!(session.log.len(), 0);
@@ -305,15 +364,24 @@ fn what_is_accepted_later_is_pushed_soon_together_and_not_to_its_giver() {
     session.has(vec![], 70);
     session.has(vec![], 70);
     let (one, two, theirs) = (command("1"), command("2"), command("3"));
-    session.script.ask(operator(), mempool(0, Query::Insert(vec![one.clone()])));
-    session.script.ask(operator(), mempool(0, Query::Insert(vec![two.clone(), one.clone()])));
-    session.script.ask(peer_caller(2), mempool(0, Query::Insert(vec![theirs])));
+    session
+        .script
+        .ask(operator(), mempool(0, Query::Insert(vec![one.clone()])));
+    session.script.ask(
+        operator(),
+        mempool(0, Query::Insert(vec![two.clone(), one.clone()])),
+    );
+    session
+        .script
+        .ask(peer_caller(2), mempool(0, Query::Insert(vec![theirs])));
     let outputs = session.pass(Duration::from_millis(20));
     let [(_, _, request)] = calls(&outputs).try_into().expect("one push");
     assert_eq!(request, mempool(0, Query::Insert(vec![one.clone(), two])));
     session.answer(Response::Inserted);
     // A repeated one is not pushed again.
-    session.script.ask(operator(), mempool(0, Query::Insert(vec![one])));
+    session
+        .script
+        .ask(operator(), mempool(0, Query::Insert(vec![one])));
     assert!(calls(&session.pass(Duration::from_secs(1))).is_empty());
 }
 
@@ -323,12 +391,24 @@ fn pushes_wait_for_each_other_and_their_backlog_is_bounded() {
     session.has(vec![], 70);
     session.has(vec![], 70);
     for n in 0..3 {
-        session.script.ask(operator(), mempool(0, Query::Insert(vec![command(&n.to_string())])));
+        session.script.ask(
+            operator(),
+            mempool(0, Query::Insert(vec![command(&n.to_string())])),
+        );
         session.pass(Duration::from_millis(20));
     }
-    assert_eq!(session.log.iter().filter(|call| *call == "PUT /insert").count(), 1);
+    assert_eq!(
+        session
+            .log
+            .iter()
+            .filter(|call| *call == "PUT /insert")
+            .count(),
+        1
+    );
     assert_eq!(session.script.gauge("mempool_push_queue"), 2);
-    session.script.ask(operator(), mempool(0, Query::Insert(vec![command("more")])));
+    session
+        .script
+        .ask(operator(), mempool(0, Query::Insert(vec![command("more")])));
     assert_eq!(session.script.gauge("mempool_push_queue"), 2);
     session.answer(Response::Inserted);
     assert_eq!(session.last(), "PUT /insert");
@@ -342,9 +422,14 @@ fn pushes_are_chunked_by_count_and_bytes() {
         .map(|n| command_of(&n.to_string(), &[], "1", EPOCH as i64, 600))
         .collect();
     let count = |outputs: &[crate::Output]| match calls(outputs).pop() {
-        Some((_, _, rooms::Request::ChainwebMempool(Request { body: Query::Insert(commands), .. }))) => {
-            commands.len()
-        }
+        Some((
+            _,
+            _,
+            rooms::Request::ChainwebMempool(Request {
+                body: Query::Insert(commands),
+                ..
+            }),
+        )) => commands.len(),
         other => panic!("{other:?}"),
     };
     let mut session = Session::new(&many, |_| {});
