@@ -175,10 +175,16 @@ pub fn commands(first: usize, count: usize) -> Vec<Arc<Command>> {
 /// The text of the `number`-th transaction; every one has a signer of its own.
 #[must_use]
 pub fn wire(number: usize) -> String {
+    wire_at(number, EPOCH_S - 10)
+}
+
+/// The text of the `number`-th transaction, made at a time in seconds since the Unix epoch.
+#[must_use]
+pub fn wire_at(number: usize, creation_s: u64) -> String {
     let draft = Draft {
         chain: 0,
         code: "(coin.transfer \"alice\" \"bob\" 1.0)",
-        creation_time: EPOCH_S.cast_signed() - 10,
+        creation_time: creation_s.cast_signed(),
         gas_limit: 1_000,
         gas_price: "1e-7",
         network: "development",
@@ -189,6 +195,20 @@ pub fn wire(number: usize) -> String {
     let mut seed = [9; 32];
     seed[..8].copy_from_slice(&number.to_le_bytes());
     draft.sign(&[seed])
+}
+
+/// The body of an insert request: an array of the texts, each as a string.
+#[must_use]
+pub fn insert_body(wires: &[String]) -> String {
+    let mut body = String::from("[");
+    for (index, wire) in wires.iter().enumerate() {
+        if index > 0 {
+            body.push(',');
+        }
+        peerage_core::json::write_string(&mut body, wire);
+    }
+    body.push(']');
+    body
 }
 
 fn addr(host: &str, port: u16) -> HostAddr {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use peerage_benches::{Bench, commands, mempool, wire};
+use peerage_benches::{Bench, commands, insert_body, mempool, wire};
 use peerage_core::Listener;
 use peerage_core::http::{Head, Reception, Site, receive};
 use peerage_core::rooms::chainweb_mempool::command::Command;
@@ -53,14 +53,8 @@ fn insert(c: &mut Criterion) {
 }
 
 fn body(count: usize) -> Bytes {
-    let literals: Vec<String> = (0..count)
-        .map(|number| {
-            let mut literal = String::new();
-            peerage_core::json::write_string(&mut literal, &wire(number));
-            literal
-        })
-        .collect();
-    format!("[{}]", literals.join(",")).into()
+    let wires: Vec<String> = (0..count).map(wire).collect();
+    insert_body(&wires).into()
 }
 
 fn decode(bench: &Bench, body: Bytes) -> peerage_core::Request {

@@ -17,6 +17,8 @@ pub trait Record: Sized {
     fn key(&self) -> Vec<u8>;
     /// The value's bytes; `None` deletes the key.
     fn value(&self) -> Option<Vec<u8>>;
+    /// Whether the row deletes its key, told without making the value's bytes.
+    fn deletes(&self) -> bool;
     /// Whether the row's table holds hints that a crash may lose, not promises.
     fn lazy(&self) -> bool;
     /// Reads a row back.

@@ -1,1 +1,205 @@
-fn main() {}
+//! The program `peerage`: settings, a running node, signals, exit codes.
+
+mod cli;
+mod config;
+mod logging;
+mod sign;
+mod values;
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use peerage_core::commons::network::ChainwebVersion;
+use peerage_core::http::throttle::Rates;
+use peerage_io::{Running, Settings, StartError, StoreError};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use cli::{Chainweb, Cli, Command, Keys, LogFormat, RunArgs};
+use logging::EventLog;
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const DATA_REFUSED: u8 = 3;
+const DATA_IN_USE: u8 = 4;
+const CANNOT_LISTEN: u8 = 5;
+const STORE_FAILED: u8 = 6;
+
+fn main() -> ExitCode {
+    abort_on_panic();
+    let Cli { command, run } = Cli::parse();
+    match command {
+        Some(Command::Chainweb(Chainweb::Sign(args))) => match sign::body(&args) {
+            Ok(body) => {
+                say(&body);
+                ExitCode::SUCCESS
+            }
+            Err(error) => complain(&error, FAILED),
+        },
+        Some(Command::Run(args)) => run_node(args),
+        None => run_node(run),
+    }
+}
+
+/// A panic leaves a node half changed, which must not go on serving. Where a panic is expected, on
+/// damaged files, it is caught and becomes a message.
+fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !peerage_io::panics::expected() {
+            report(info);
+            std::process::abort();
+        }
+    }));
+}
+
+fn run_node(args: RunArgs) -> ExitCode {
+    let keys = match args.config.as_deref().map(config::read).transpose() {
+        Ok(file) => args.keys.or(file.unwrap_or_default()),
+        Err(error) => return complain(&error, USAGE),
+    };
+    let format = keys.log_format.unwrap_or(LogFormat::Text);
+    logging::start(format, keys.log_level.unwrap_or(tracing::Level::INFO));
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&error.into(), FAILED),
+    };
+    let code = runtime.block_on(serve(settings(keys)));
+    // Whatever still runs has nothing left to promise.
+    runtime.shutdown_background();
+    code
+}
+
+fn settings(keys: Keys) -> Settings {
+    let data = keys.data.unwrap_or_else(|| PathBuf::from("peerage-data"));
+    let mut settings = Settings::new(data, keys.network.unwrap_or(ChainwebVersion::Development));
+    settings.api = keys
+        .api
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 1848)));
+    settings.p2p = keys
+        .p2p
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 1789)));
+    settings.public = keys.public;
+    settings.known_peers = keys.peer;
+    settings.private = keys.private.unwrap_or(false);
+    settings.ban_window = keys.grin_ban_window.unwrap_or(settings.ban_window);
+    settings.gas_limit_max = keys.gas_limit_max.unwrap_or(settings.gas_limit_max);
+    settings.gas_price_min = keys
+        .gas_price_min
+        .map_or(settings.gas_price_min, |price| price.0);
+    settings.chains = keys.chains.unwrap_or(settings.chains);
+    let defaults = Rates::default();
+    settings.rates = Rates {
+        put_peer: keys
+            .throttle_put_peer
+            .map_or(defaults.put_peer, |throttle| throttle.0),
+        mempool: keys
+            .throttle_mempool
+            .map_or(defaults.mempool, |throttle| throttle.0),
+        global: keys
+            .throttle_global
+            .map_or(defaults.global, |throttle| throttle.0),
+    };
+    let log = EventLog::new();
+    settings.observer = Box::new(move |event| log.write(event));
+    settings
+}
+
+async fn serve(settings: Settings) -> ExitCode {
+    let signals = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        return complain(&anyhow::anyhow!("cannot listen for signals"), FAILED);
+    };
+    let node = match peerage_io::start(settings).await {
+        Ok(node) => node,
+        Err(error) => {
+            let code = start_code(&error);
+            return complain(&error.into(), code);
+        }
+    };
+    tracing::info!(
+        api = %node.api_addr(),
+        p2p = %node.p2p_addr(),
+        public = %node.public_addr(),
+        peer_id = %node.identity().fingerprint,
+        "serving"
+    );
+    say(&ready(&node));
+    let fatal = tokio::select! {
+        error = node.fatal() => Some(error),
+        () = either(&mut terminate, &mut interrupt) => None,
+    };
+    if let Some(error) = fatal {
+        return complain(&anyhow::anyhow!(error.to_string()), STORE_FAILED);
+    }
+    tracing::info!("stopping; a second signal stops at once");
+    tokio::select! {
+        drained = node.drain() => match drained {
+            Ok(()) => {
+                tracing::info!("stopped");
+                ExitCode::SUCCESS
+            }
+            Err(error) => complain(&anyhow::anyhow!(error.to_string()), STORE_FAILED),
+        },
+        () = either(&mut terminate, &mut interrupt) => {
+            tracing::warn!("stopped at once");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// The line that tells a program around us that the node serves.
+fn ready(node: &Running) -> String {
+    // None of the values has a character that JSON escapes.
+    format!(
+        r#"{{"ready":true,"api":"http://{}","p2p":"https://{}","peer_id":"{}","node_id":"{}","cluster_peer_id":"{}"}}"#,
+        node.api_addr(),
+        node.p2p_addr(),
+        node.identity().fingerprint,
+        node.identity().public_key,
+        node.cluster_peer_id(),
+    )
+}
+
+const fn start_code(error: &StartError) -> u8 {
+    match error {
+        StartError::Listen { .. } => CANNOT_LISTEN,
+        StartError::PublicMissing { .. } => USAGE,
+        StartError::Restore { .. } => DATA_REFUSED,
+        StartError::Store(error) => match error {
+            StoreError::InUse { .. } => DATA_IN_USE,
+            StoreError::WriteFailed { .. } => STORE_FAILED,
+            StoreError::Damaged { .. } | StoreError::Io { .. } | StoreError::Newer { .. } => {
+                DATA_REFUSED
+            }
+        },
+        StartError::Tls(_) => FAILED,
+    }
+}
+
+/// Prints a line on standard output. Nobody there to read it is no reason to stop.
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// Prints why the program ends.
+fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ExitCode::from(code)
+}

@@ -1,1 +1,44 @@
-//! Placeholder
+//! Many nodes, one seed: a deterministic simulator of peerage.
+//!
+//! The nodes are the same state machines that run for real; the network, the disks, the clocks and
+//! the users are made up from one number. The same number gives the same run on every machine, so
+//! a failure that was seen once can be seen again:
+//!
+//! ```
+//! use peerage_sim::{Log, Options, run};
+//!
+//! let options = Options::drawn(7, 5, 10_000_000, true);
+//! let report = run(options.clone(), Log::default(), |_| {}).expect("nothing is written");
+//! assert!(report.good(), "{report}");
+//!
+//! let again = run(options, Log::default(), |_| {}).expect("nothing is written");
+//! assert_eq!(report.hash, again.hash);
+//! ```
+//!
+//! A [`world`] is driven by an [`engine`], which knows only time and order; what must hold is said
+//! by the [`oracle`]s.
+
+pub mod deck;
+pub mod disk;
+pub mod engine;
+pub mod exchange;
+pub mod fold;
+pub mod host;
+pub mod nemesis;
+pub mod network;
+pub mod options;
+pub mod oracle;
+pub mod roster;
+pub mod run;
+pub mod schedule;
+pub mod seed;
+pub mod trace;
+pub mod verify;
+pub mod wire;
+pub mod workload;
+pub mod world;
+
+pub use options::{Options, Sabotage, Wire};
+pub use oracle::Oracle;
+pub use run::{Progress, Report, run};
+pub use trace::Log;

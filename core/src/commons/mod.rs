@@ -154,6 +154,13 @@ impl Record for Row {
         }
     }
 
+    fn deletes(&self) -> bool {
+        matches!(
+            self,
+            Self::Ban(_, None) | Self::Liveness(_, None) | Self::Peer(_, None)
+        )
+    }
+
     fn lazy(&self) -> bool {
         matches!(self, Self::Liveness(..))
     }

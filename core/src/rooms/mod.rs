@@ -197,6 +197,17 @@ macro_rules! rooms {
             }
         )+
 
+        impl Row {
+            /// Where the row belongs.
+            #[must_use]
+            pub const fn scope(&self) -> Scope {
+                match self {
+                    Self::Commons(_) => Scope::Commons,
+                    $(Self::$name(_) => Scope::$name,)+
+                }
+            }
+        }
+
         impl Record for Row {
             fn key(&self) -> Vec<u8> {
                 match self {
@@ -209,6 +220,13 @@ macro_rules! rooms {
                 match self {
                     Self::Commons(row) => row.value(),
                     $(Self::$name(row) => row.value(),)+
+                }
+            }
+
+            fn deletes(&self) -> bool {
+                match self {
+                    Self::Commons(row) => row.deletes(),
+                    $(Self::$name(row) => row.deletes(),)+
                 }
             }
 
@@ -232,6 +250,14 @@ macro_rules! rooms {
         }
 
         impl Request {
+            /// The room that answers.
+            #[must_use]
+            pub const fn scope(&self) -> Scope {
+                match self {
+                    $(Self::$name(_) => Scope::$name,)+
+                }
+            }
+
             /// The room that answers, as a word for traces and counters.
             #[must_use]
             pub const fn family(&self) -> &'static str {

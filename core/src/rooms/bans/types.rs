@@ -104,6 +104,10 @@ impl Record for Row {
         match *self {}
     }
 
+    fn deletes(&self) -> bool {
+        match *self {}
+    }
+
     fn lazy(&self) -> bool {
         match *self {}
     }

@@ -202,6 +202,10 @@ impl Record for Row {
         })
     }
 
+    fn deletes(&self) -> bool {
+        matches!(self, Self::Pending(_, _, None))
+    }
+
     fn lazy(&self) -> bool {
         true
     }

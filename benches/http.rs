@@ -1,0 +1,275 @@
+//! Requests per second of a real node on loopback, beside a bare hyper server that returns the same
+//! bytes without looking at the request.
+//!
+//! Both run on the same runtime, one after the other in every round, so that what else the machine
+//! does hits both; the ratio of one round is the result, the median over all rounds the headline.
+//! The bare server reads and drops the body and answers from memory: it parses no JSON, decodes no
+//! keys and asks nobody.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use peerage_benches::{info, insert_body, wire_at};
+use peerage_core::commons::network::ChainwebVersion;
+use peerage_core::config::Sessions;
+use peerage_core::rooms::chainweb_mempool::command::Command;
+use peerage_io::{Running, Settings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
+
+const CONNECTIONS: usize = 32;
+const PEERS: usize = 64;
+const MEMBERS: usize = 100;
+const LOOKUPS: usize = 20;
+
+#[expect(clippy::print_stdout, reason = "the table is the result")]
+fn main() {
+    // Under `cargo test` one short round shows that everything still works.
+    let smoke = !std::env::args().any(|arg| arg == "--bench");
+    let (rounds, length) = if smoke {
+        (1, Duration::from_millis(100))
+    } else {
+        (7, Duration::from_millis(1_000))
+    };
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let servers = runtime(cores.div_ceil(2));
+    let clients = runtime((cores / 2).max(1));
+
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let node = servers.block_on(start(data.path()));
+    let now_s = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970")
+        .as_secs();
+    let wires: Vec<String> = (0..MEMBERS).map(|number| wire_at(number, now_s)).collect();
+    clients.block_on(fill(node.api_addr(), &wires));
+
+    println!("{CONNECTIONS} connections, {rounds} rounds of {length:?} each, {cores} cores");
+    println!(
+        "{:<16}{:>12}{:>12}{:>8}{:>18}",
+        "request", "bare /s", "node /s", "ratio", "ratios"
+    );
+    for (name, request) in requests(&wires) {
+        let answer = clients.block_on(once(node.api_addr(), &request));
+        let bare = servers.block_on(bare(answer));
+        let mut results: Vec<(f64, f64)> = (0..rounds)
+            .map(|_| {
+                let bare = clients.block_on(load(bare, &request, length));
+                let node = clients.block_on(load(node.api_addr(), &request, length));
+                (bare, node)
+            })
+            .collect();
+        results.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
+        let (bare, served) = results[results.len() / 2];
+        let ratio = |result: &(f64, f64)| result.1 / result.0;
+        let (low, high) = (ratio(&results[0]), ratio(&results[results.len() - 1]));
+        let range = format!("{low:.2} to {high:.2}");
+        println!(
+            "{name:<16}{bare:>12.0}{served:>12.0}{:>8.2}{range:>18}",
+            served / bare
+        );
+    }
+    servers.block_on(node.drain()).expect("a clean stop");
+}
+
+fn runtime(threads: usize) -> Runtime {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// A node that keeps to itself: it knows peers but calls nobody.
+async fn start(data: &std::path::Path) -> Running {
+    let mut settings = Settings::new(data.to_owned(), ChainwebVersion::Development);
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    (settings.api, settings.p2p) = (loopback, loopback);
+    settings.known_peers = (0..PEERS).map(info).collect();
+    settings.sessions = Sessions {
+        cut_max: 0,
+        mempool_max: 0,
+        ..Sessions::default()
+    };
+    peerage_io::start(settings).await.expect("a node starts")
+}
+
+async fn fill(api: SocketAddr, wires: &[String]) {
+    let answer = once(
+        api,
+        &text("PUT", "chain/0/mempool/insert", &insert_body(wires)),
+    )
+    .await;
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+}
+
+fn requests(wires: &[String]) -> [(&'static str, Vec<u8>); 3] {
+    let keys = |count| {
+        let key = |wire: &String| {
+            let command = Command::decode(wire).expect("our own text");
+            format!("\"{}\"", command.key().full().expect("a key of 32 bytes"))
+        };
+        let keys: Vec<String> = wires.iter().take(count).map(key).collect();
+        format!("[{}]", keys.join(","))
+    };
+    [
+        ("GET peers 64", text("GET", "cut/peer", "")),
+        (
+            "POST member 100",
+            text("POST", "chain/0/mempool/member", &keys(MEMBERS)),
+        ),
+        (
+            "POST lookup 20",
+            text("POST", "chain/0/mempool/lookup", &keys(LOOKUPS)),
+        ),
+    ]
+}
+
+fn text(method: &str, resource: &str, body: &str) -> Vec<u8> {
+    let mut text =
+        format!("{method} /chainweb/0.0/development/{resource} HTTP/1.1\r\nhost: bench\r\n");
+    if !body.is_empty() {
+        text.push_str("content-type: application/json\r\n");
+        text.push_str(&format!("content-length: {}\r\n", body.len()));
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
+    text.into_bytes()
+}
+
+/// A server that gives every request the same answer.
+async fn bare(answer: Vec<u8>) -> SocketAddr {
+    let head_end = find(&answer, b"\r\n\r\n").expect("a whole answer");
+    let body = Bytes::copy_from_slice(&answer[head_end + 4..]);
+    let head = String::from_utf8_lossy(&answer[..head_end]).into_owned();
+    let headers: Vec<(String, String)> = head
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(": "))
+        .filter(|(name, _)| *name != "content-length" && *name != "date")
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let mut response = hyper::Response::new(Full::new(body));
+    for (name, value) in headers {
+        let name = http::HeaderName::try_from(name).expect("a header name");
+        let value = http::HeaderValue::try_from(value).expect("a header value");
+        response.headers_mut().insert(name, value);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            stream.set_nodelay(true).ok();
+            let response = response.clone();
+            tokio::spawn(async move {
+                let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+                    let response = response.clone();
+                    async move {
+                        request.into_body().collect().await.ok();
+                        Ok::<_, Infallible>(response)
+                    }
+                });
+                let io = TokioIo::new(stream);
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(io, service)
+                    .await
+                    .ok();
+            });
+        }
+    });
+    addr
+}
+
+/// Requests per second over all connections.
+async fn load(addr: SocketAddr, request: &[u8], length: Duration) -> f64 {
+    let began = Instant::now();
+    let until = began + length;
+    let tasks: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let request = request.to_vec();
+            tokio::spawn(async move {
+                let mut connection = Connection::open(addr).await;
+                let mut count = 0_u64;
+                while Instant::now() < until {
+                    connection.exchange(&request).await;
+                    count += 1;
+                }
+                count
+            })
+        })
+        .collect();
+    let mut total = 0;
+    for task in tasks {
+        total += task.await.expect("no client panics");
+    }
+    total as f64 / began.elapsed().as_secs_f64()
+}
+
+async fn once(addr: SocketAddr, request: &[u8]) -> Vec<u8> {
+    let mut connection = Connection::open(addr).await;
+    let length = connection.exchange(request).await;
+    connection.buffer[..length].to_vec()
+}
+
+/// A client that does as little as possible.
+struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    async fn open(addr: SocketAddr) -> Self {
+        let stream = TcpStream::connect(addr).await.expect("the server listens");
+        stream.set_nodelay(true).ok();
+        Self {
+            stream,
+            buffer: vec![0; 64 * 1024],
+        }
+    }
+
+    /// Sends a request and reads its answer; returns the answer's length.
+    async fn exchange(&mut self, request: &[u8]) -> usize {
+        self.stream
+            .write_all(request)
+            .await
+            .expect("the server reads");
+        let mut have = 0;
+        loop {
+            let read = self
+                .stream
+                .read(&mut self.buffer[have..])
+                .await
+                .expect("the server answers");
+            assert!(read > 0, "the server closed the connection");
+            have += read;
+            let Some(head_end) = find(&self.buffer[..have], b"\r\n\r\n") else {
+                continue;
+            };
+            if have >= head_end + 4 + content_length(&self.buffer[..head_end]) {
+                return have;
+            }
+        }
+    }
+}
+
+fn content_length(head: &[u8]) -> usize {
+    let at = find(head, b"content-length: ").expect("every answer has a length") + 16;
+    let digits = head[at..].iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'))
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
+}

@@ -1,0 +1,241 @@
+//! The command line. Every key of it is a variable and a line of the configuration file too.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use peerage_core::commons::address::{HostAddr, PeerInfo};
+use peerage_core::commons::network::ChainwebVersion;
+
+use crate::values::{GasPrice, Throttle, duration, gas_price, socket, throttle};
+
+const ABOUT: &str = "One peer-to-peer node that serves the HTTP APIs of several networks";
+
+const LONG_ABOUT: &str = "\
+One peer-to-peer node that serves the HTTP APIs of several networks, over one peer table and one ban \
+list.
+
+Without a subcommand the node runs: `peerage` is `peerage run`. When it serves, it prints one line of \
+JSON on standard output, with both addresses and the node's names; its log goes to standard error. \
+SIGTERM or SIGINT stops it gently, a second one at once.";
+
+const AFTER_LONG: &str = "\
+Settings:
+  Each option of `run` can also be set by a variable, PEERAGE_ and the option in capitals (--api is
+  PEERAGE_API), and by a line of the configuration file (--config FILE, TOML):
+
+      network = \"development\"
+      api = \"127.0.0.1:1848\"
+      peer = [\"example.org:1789\"]
+
+  An option overrides a variable, a variable overrides the file.
+
+Examples:
+  peerage                                        a node on loopback, data in ./peerage-data
+  peerage --data a --api 127.0.0.1:0 --p2p 127.0.0.1:0
+                                                 a second node beside it, on free ports
+  peerage --p2p 0.0.0.0:1789 --public example.org:1789 --peer other.org:1789
+                                                 a node that others can reach
+  peerage chainweb sign | curl -X PUT -H 'content-type: application/json' -d @- \\
+      http://127.0.0.1:1848/chainweb/0.0/development/chain/0/mempool/insert
+                                                 a signed transaction for it
+
+Exit codes:
+  0  stopped as asked
+  1  anything else that went wrong
+  2  the command line, a variable or the configuration file is wrong
+  3  the data directory is damaged, of a newer release, or cannot be read or written
+  4  the data directory is in use by another process
+  5  an address cannot be listened on
+  6  the store failed while running; nothing unsaved was acknowledged";
+
+/// The program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "peerage",
+    version,
+    about = ABOUT,
+    long_about = LONG_ABOUT,
+    after_long_help = AFTER_LONG,
+    args_conflicts_with_subcommands = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the node (the default)
+    #[command(after_help = "See `peerage --help` for the configuration file and the exit codes.")]
+    Run(RunArgs),
+    /// Tools for Chainweb
+    #[command(subcommand)]
+    Chainweb(Chainweb),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Chainweb {
+    /// Print a freshly signed transaction, as the body that `PUT …/mempool/insert` takes
+    Sign(SignArgs),
+}
+
+/// Where the configuration file is, and everything that can stand in it.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RunArgs {
+    /// Read settings from this TOML file
+    #[arg(long, env = "PEERAGE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
+}
+
+/// What can be set by option, variable and file alike.
+#[derive(Clone, Debug, Default, Args, PartialEq)]
+pub(crate) struct Keys {
+    /// Keep the node's key and everything durable in this directory [default: ./peerage-data]
+    #[arg(long, env = "PEERAGE_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Join this Chainweb network: development, recap-development, testnet04 or mainnet01
+    /// [default: development]
+    #[arg(long, env = "PEERAGE_NETWORK", value_name = "NETWORK")]
+    pub(crate) network: Option<ChainwebVersion>,
+    /// Serve operators and their clients here, over plain HTTP; port 0 takes a free one
+    /// [default: 127.0.0.1:1848]
+    #[arg(long, env = "PEERAGE_API", value_name = "ADDR:PORT", value_parser = socket)]
+    pub(crate) api: Option<SocketAddr>,
+    /// Serve other nodes here, over TLS; port 0 takes a free one [default: 127.0.0.1:1789]
+    #[arg(long, env = "PEERAGE_P2P", value_name = "ADDR:PORT", value_parser = socket)]
+    pub(crate) p2p: Option<SocketAddr>,
+    /// Tell other nodes to call this address [default: that of --p2p; required for 0.0.0.0]
+    #[arg(long, env = "PEERAGE_PUBLIC", value_name = "HOST:PORT")]
+    pub(crate) public: Option<HostAddr>,
+    /// Know this peer from the start; may be given often. The id is the peer's `peer_id`
+    #[arg(
+        long,
+        env = "PEERAGE_PEER",
+        value_name = "[ID@]HOST:PORT",
+        value_delimiter = ','
+    )]
+    pub(crate) peer: Vec<PeerInfo>,
+    /// Keep to the given peers: take no others, tell no others
+    #[arg(
+        long,
+        env = "PEERAGE_PRIVATE",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub(crate) private: Option<bool>,
+    /// Let an operator's ban last this long, such as 90s, 30m or 3h [default: 3h]
+    #[arg(long, env = "PEERAGE_GRIN_BAN_WINDOW", value_name = "DURATION", value_parser = duration)]
+    pub(crate) grin_ban_window: Option<Duration>,
+    /// Let a stranger announce this many peers a second, or off [default: 11]
+    #[arg(long, env = "PEERAGE_THROTTLE_PUT_PEER", value_name = "RATE|off", value_parser = throttle)]
+    pub(crate) throttle_put_peer: Option<Throttle>,
+    /// Let a stranger make this many mempool requests a second, or off [default: 20]
+    #[arg(long, env = "PEERAGE_THROTTLE_MEMPOOL", value_name = "RATE|off", value_parser = throttle)]
+    pub(crate) throttle_mempool: Option<Throttle>,
+    /// Let a stranger make this many Chainweb requests a second, or off [default: 50]
+    #[arg(long, env = "PEERAGE_THROTTLE_GLOBAL", value_name = "RATE|off", value_parser = throttle)]
+    pub(crate) throttle_global: Option<Throttle>,
+    /// Refuse transactions that may use more gas than this [default: 150000]
+    #[arg(long, env = "PEERAGE_GAS_LIMIT_MAX", value_name = "N")]
+    pub(crate) gas_limit_max: Option<u64>,
+    /// Refuse transactions that pay less per unit of gas [default: 0.00000001]
+    #[arg(long, env = "PEERAGE_GAS_PRICE_MIN", value_name = "PRICE", value_parser = gas_price)]
+    pub(crate) gas_price_min: Option<GasPrice>,
+    /// Serve the mempools of this many chains, from chain 0
+    #[arg(
+        long,
+        env = "PEERAGE_CHAINS",
+        value_name = "N",
+        hide = true,
+        value_parser = clap::value_parser!(u8).range(1..=20)
+    )]
+    pub(crate) chains: Option<u8>,
+    /// Write the log like this [default: text]
+    #[arg(
+        long,
+        env = "PEERAGE_LOG_FORMAT",
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Log this much: error, warn, info, debug or trace [default: info]
+    #[arg(long, env = "PEERAGE_LOG_LEVEL", value_name = "LEVEL")]
+    pub(crate) log_level: Option<tracing::Level>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One line a person reads
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl Keys {
+    /// These settings, and those of `other` where there are none.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            data: self.data.or(other.data),
+            network: self.network.or(other.network),
+            api: self.api.or(other.api),
+            p2p: self.p2p.or(other.p2p),
+            public: self.public.or(other.public),
+            peer: if self.peer.is_empty() {
+                other.peer
+            } else {
+                self.peer
+            },
+            private: self.private.or(other.private),
+            grin_ban_window: self.grin_ban_window.or(other.grin_ban_window),
+            throttle_put_peer: self.throttle_put_peer.or(other.throttle_put_peer),
+            throttle_mempool: self.throttle_mempool.or(other.throttle_mempool),
+            throttle_global: self.throttle_global.or(other.throttle_global),
+            gas_limit_max: self.gas_limit_max.or(other.gas_limit_max),
+            gas_price_min: self.gas_price_min.or(other.gas_price_min),
+            chains: self.chains.or(other.chains),
+            log_format: self.log_format.or(other.log_format),
+            log_level: self.log_level.or(other.log_level),
+        }
+    }
+}
+
+/// What the signed transaction says.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SignArgs {
+    /// The network it is for
+    #[arg(long, default_value_t = ChainwebVersion::Development)]
+    pub(crate) network: ChainwebVersion,
+    /// The chain it is for
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..20))]
+    pub(crate) chain: u16,
+    /// How long it may wait, in seconds
+    #[arg(long, default_value_t = 3600)]
+    pub(crate) ttl: u32,
+    /// What it pays per unit of gas, a JSON number
+    #[arg(long, default_value = "1e-7", value_parser = crate::values::json_number)]
+    pub(crate) gas_price: String,
+    /// The most gas it may use
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) gas_limit: u64,
+    /// What tells it from its like [default: random]
+    #[arg(long)]
+    pub(crate) nonce: Option<String>,
+    /// The Pact code
+    #[arg(long, default_value = "(+ 1 2)")]
+    pub(crate) code: String,
+    /// The Ed25519 seed of the signer, 64 hexadecimal digits [default: random]
+    #[arg(long, value_name = "HEX", value_parser = crate::values::seed)]
+    pub(crate) seed: Option<crate::values::KeySeed>,
+    /// The account that pays [default: k: and the signer's public key]
+    #[arg(long)]
+    pub(crate) sender: Option<String>,
+}

@@ -1,0 +1,240 @@
+//! The arguments of the program and what they mean.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use peerage_sim::nemesis::{Fault, What};
+use peerage_sim::network::{Cut, Way};
+use peerage_sim::{Options, Wire};
+
+/// Runs many peerage nodes in one process, under faults, from one seed.
+#[derive(Debug, Parser)]
+#[command(name = "peerage-sim", version, about)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run one world and tell what happened.
+    Run(RunArgs),
+    /// Run seeds twice, in both wire modes and in two processes, and compare the hashes.
+    CheckDeterminism(CheckArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RunArgs {
+    /// The seed of all luck; any unsigned 64-bit number.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many nodes.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub(crate) nodes: u32,
+    /// How long users act and faults happen, in virtual time: 90s, 10m, 1h.
+    #[arg(long, default_value = "2m", value_parser = duration)]
+    pub(crate) duration: u64,
+    /// How messages cross: as values, or as HTTP and back.
+    #[arg(long, value_enum, default_value_t = WireArg::Typed)]
+    pub(crate) wire: WireArg,
+    /// Draw faults from the seed, have none, or read them from a file as --print-faults gives them.
+    #[arg(long, default_value = "on", value_name = "on|off|FILE")]
+    pub(crate) faults: String,
+    /// Cut the network in half for a while, as in 30s..50s; may be given several times.
+    #[arg(long, value_parser = span, value_name = "FROM..TO")]
+    pub(crate) partition: Vec<Range<u64>>,
+    /// Print the faults, one a line.
+    #[arg(long)]
+    pub(crate) print_faults: bool,
+    /// How many chains have mempools, instead of a drawn number.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub(crate) chains: Option<u8>,
+    /// How many users there are, instead of a drawn number.
+    #[arg(long)]
+    pub(crate) users: Option<u32>,
+    /// How many nodes are compared with their disks.
+    #[arg(long)]
+    pub(crate) audited: Option<u32>,
+    /// Print one JSON object on the last line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write a readable line per event.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The seeds, as in 0..20.
+    #[arg(long, default_value = "0..5", value_parser = seeds)]
+    pub(crate) seeds: Range<u64>,
+    /// How many nodes.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) nodes: u32,
+    /// How long each run storms, in virtual time.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    pub(crate) duration: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WireArg {
+    Bytes,
+    Typed,
+}
+
+impl From<WireArg> for Wire {
+    fn from(wire: WireArg) -> Self {
+        match wire {
+            WireArg::Bytes => Self::Bytes,
+            WireArg::Typed => Self::Typed,
+        }
+    }
+}
+
+impl RunArgs {
+    /// The options that the arguments ask for.
+    pub(crate) fn options(&self) -> Result<Options, String> {
+        let drawn = self.faults == "on";
+        let mut options = Options::drawn(self.seed, self.nodes, self.duration, drawn);
+        options.wire = self.wire.into();
+        if !drawn && self.faults != "off" {
+            options.more_faults = read_faults(&self.faults, self.nodes)?;
+        }
+        for (id, span) in (1_000_000..).zip(&self.partition) {
+            let salt = options.seed ^ u64::from(id);
+            let cut = Cut {
+                id,
+                salt,
+                share: 500,
+                way: Way::Both,
+            };
+            options.more_faults.push(Fault {
+                at: span.start,
+                what: What::Cut(cut),
+            });
+            options.more_faults.push(Fault {
+                at: span.end,
+                what: What::Heal(id),
+            });
+        }
+        if let Some(chains) = self.chains {
+            options.chains = chains;
+        }
+        if let Some(users) = self.users {
+            options.work.users = users;
+        }
+        if let Some(audited) = self.audited {
+            options.audited = audited;
+        }
+        Ok(options)
+    }
+
+    /// The command that does the same again.
+    pub(crate) fn again(&self) -> String {
+        let seconds = |micros: u64| {
+            if micros.is_multiple_of(1_000_000) {
+                format!("{}s", micros / 1_000_000)
+            } else {
+                format!("{}ms", micros / 1_000)
+            }
+        };
+        let mut line = format!(
+            "peerage-sim run --seed {} --nodes {} --duration {}",
+            self.seed,
+            self.nodes,
+            seconds(self.duration),
+        );
+        if self.wire == WireArg::Bytes {
+            line.push_str(" --wire bytes");
+        }
+        if self.faults != "on" {
+            line.push_str(&format!(" --faults {}", self.faults));
+        }
+        for span in &self.partition {
+            let span = format!("{}..{}", seconds(span.start), seconds(span.end));
+            line.push_str(&format!(" --partition {span}"));
+        }
+        if let Some(chains) = self.chains {
+            line.push_str(&format!(" --chains {chains}"));
+        }
+        if let Some(users) = self.users {
+            line.push_str(&format!(" --users {users}"));
+        }
+        if let Some(audited) = self.audited {
+            line.push_str(&format!(" --audited {audited}"));
+        }
+        line
+    }
+}
+
+fn read_faults(path: &str, nodes: u32) -> Result<Vec<Fault>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let mut faults = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let fault: Fault = line
+            .parse()
+            .map_err(|error| format!("{path}, line {}: {error}", number + 1))?;
+        let of = match fault.what {
+            What::Crash { node, .. } | What::Drain(node) | What::Start(node) => Some(node),
+            What::Cut(_) | What::Heal(_) => None,
+        };
+        if let Some(node) = of.filter(|node| *node >= nodes) {
+            return Err(format!(
+                "{path}, line {}: there is no node {node}",
+                number + 1
+            ));
+        }
+        faults.push(fault);
+    }
+    Ok(faults)
+}
+
+/// A time as `250ms`, `90s`, `10m` or `1h`, in microseconds.
+fn duration(text: &str) -> Result<u64, String> {
+    let digits = text
+        .find(|letter: char| !letter.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "ms" => 1_000,
+        "s" => 1_000_000,
+        "m" => 60_000_000,
+        "h" => 3_600_000_000,
+        _ => return Err("a time has a unit: 250ms, 90s, 10m, 1h".to_owned()),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|micros| *micros <= 1_000 * 3_600_000_000)
+        .ok_or_else(|| "a time is a number and a unit, up to 1000h".to_owned())
+}
+
+fn span(text: &str) -> Result<Range<u64>, String> {
+    let (from, to) = text.split_once("..").ok_or("a span is written 30s..50s")?;
+    let (from, to) = (duration(from)?, duration(to)?);
+    if from < to {
+        Ok(from..to)
+    } else {
+        Err("a span ends after it begins".to_owned())
+    }
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let (from, to) = text.split_once("..").ok_or("seeds are written 0..20")?;
+    let number = |text: &str| {
+        text.parse::<u64>()
+            .map_err(|error| format!("{text:?}: {error}"))
+    };
+    let (from, to) = (number(from)?, number(to)?);
+    if from < to {
+        Ok(from..to)
+    } else {
+        Err("there are no seeds in this range".to_owned())
+    }
+}

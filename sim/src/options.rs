@@ -1,0 +1,350 @@
+//! Everything that a run depends on, drawn from its seed unless it is said otherwise.
+//!
+//! Every run is different in kind, not only in luck: some have no crashes, some have slow disks,
+//! some have tiny tables (swarm testing). What was drawn is printed with the result.
+
+use std::fmt;
+
+use peerage_core::config::Sessions;
+use peerage_core::limits::Limits;
+use peerage_core::time::Duration;
+
+use crate::disk::DiskSpeed;
+use crate::nemesis::Fault;
+use crate::network::Links;
+use crate::seed::{Luck, Seeds};
+
+/// How values cross links and lie on disks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wire {
+    /// As HTTP and as stored bytes; everything must come back equal.
+    Bytes,
+    /// As they are.
+    #[default]
+    Typed,
+}
+
+/// How often things go wrong. Times are in microseconds; zero means never.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultRates {
+    /// Mean pause between two crashes, over all nodes.
+    pub crash_every: u64,
+    /// Mean time that a crashed node stays down.
+    pub down_for: u64,
+    /// How many crashes in a million are announced to the node as a stop.
+    pub drain_chance: u32,
+    /// Mean pause between two cuts.
+    pub cut_every: u64,
+    /// Mean time that a cut lasts.
+    pub cut_for: u64,
+}
+
+/// What users do, as weights; see the workload for what each means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// How many users there are.
+    pub users: u32,
+    /// Mean pause of a user between two actions, in microseconds.
+    pub pause: u64,
+    /// Transactions that nobody has seen before, in all.
+    pub fresh_max: u32,
+    /// Weight of new transactions.
+    pub insert: u32,
+    /// Weight of transactions that were inserted before.
+    pub repeat: u32,
+    /// Weight of invalid transactions.
+    pub invalid: u32,
+    /// Weight of reads of mempools.
+    pub read: u32,
+    /// Weight of pages of peers.
+    pub page: u32,
+    /// Weight of peers that are announced.
+    pub put: u32,
+    /// Weight of bans and their lifting.
+    pub ban: u32,
+}
+
+/// What a run does wrong on purpose, so that an oracle can be seen to notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Commits are reported with a gap.
+    CommitsLost,
+    /// Disks report commits before they keep them.
+    DiskEarly,
+    /// Disks never delete.
+    DiskHoards,
+    /// Calls that are given up are never heard of as such.
+    DeafToAbandon,
+    /// One node hears nobody, for ever.
+    Hermit,
+    /// The bounds are looked at as if they were a hundredth.
+    TinyBounds,
+    /// Now and then an answer is thrown away before anybody sees it.
+    AnswersEaten,
+    /// A node panics at some point.
+    Panic,
+    /// In bytes, messages arrive changed.
+    WireGarbled,
+}
+
+/// Everything that a run depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The seed of all luck.
+    pub seed: u64,
+    /// How many nodes there are.
+    pub nodes: u32,
+    /// How long users act and faults happen, in microseconds.
+    pub duration: u64,
+    /// How long it may take until all is well after that, in microseconds.
+    pub settle: u64,
+    /// How values cross links.
+    pub wire: Wire,
+    /// How many chains have mempools.
+    pub chains: u8,
+    /// How many peers each node is given.
+    pub known_peers: u32,
+    /// How the links behave.
+    pub links: Links,
+    /// How fast the disks are.
+    pub disk: DiskSpeed,
+    /// How often things go wrong.
+    pub faults: FaultRates,
+    /// Faults beyond those that are drawn.
+    pub more_faults: Vec<Fault>,
+    /// What users do.
+    pub work: Work,
+    /// How nodes hold their sessions.
+    pub sessions: Sessions,
+    /// The bounds of the nodes' tables.
+    pub limits: Limits,
+    /// How long bans last.
+    pub ban_window: Duration,
+    /// How far a node's clock may be off, in microseconds.
+    pub skew: u64,
+    /// How many nodes are looked at closely; their disks keep every row.
+    pub audited: u32,
+    /// What is done wrong on purpose.
+    pub sabotage: Option<Sabotage>,
+}
+
+const MS: u64 = 1_000;
+const SECOND: u64 = 1_000_000;
+
+impl Options {
+    /// The options of the run with this seed.
+    #[must_use]
+    pub fn drawn(seed: u64, nodes: u32, duration: u64, faults: bool) -> Self {
+        let luck = &mut Seeds::new(seed).family("options").luck(0);
+        let large = nodes > 1_000;
+        // Draws are made in any case, so that no switch shifts what comes after it.
+        let chains = if large { 1 } else { 1 + luck.below(3) as u8 };
+        let links = links(luck, faults);
+        let disk = DiskSpeed {
+            floor: luck.range(100, 2 * MS),
+            spread: luck.range(100, 10 * MS),
+            stall_chance: one_in(luck, 3, faults, 5_000),
+            stall: luck.range(10 * MS, SECOND),
+        };
+        let rates = rates(luck, faults, nodes);
+        let sessions = sessions(luck, large);
+        let limits = limits(luck, large);
+        let work = work(luck, nodes, duration);
+        let ban_window = Duration::from_secs(luck.range(5, 60));
+        let settle = 120 * SECOND
+            + 8 * peerage_core::time::micros(sessions.poll_interval)
+            + peerage_core::time::micros(ban_window);
+        Self {
+            seed,
+            nodes,
+            duration,
+            settle,
+            wire: Wire::Typed,
+            chains,
+            known_peers: luck.range(2, 5) as u32,
+            links,
+            disk,
+            faults: rates,
+            more_faults: Vec::new(),
+            work,
+            sessions,
+            limits,
+            ban_window,
+            skew: luck.range(0, 2 * SECOND),
+            audited: nodes.min(256),
+            sabotage: None,
+        }
+    }
+}
+
+/// `value` in one of `parts` runs with faults, else zero.
+fn one_in(luck: &mut Luck, parts: u64, on: bool, value: u32) -> u32 {
+    let hit = luck.below(parts) == 0;
+    let drawn = luck.below(u64::from(value) + 1) as u32;
+    if on && hit { drawn } else { 0 }
+}
+
+fn links(luck: &mut Luck, faults: bool) -> Links {
+    Links {
+        floor: luck.range(MS, 40 * MS),
+        spread: luck.range(MS, 80 * MS),
+        slow_chance: one_in(luck, 2, faults, 20_000),
+        slow: luck.range(SECOND, 8 * SECOND),
+        request_loss: one_in(luck, 2, faults, 30_000),
+        answer_loss: one_in(luck, 2, faults, 30_000),
+        hangup_chance: luck.range(0, 1_000_001) as u32,
+        late_chance: luck.range(0, 1_000_001) as u32,
+    }
+}
+
+fn rates(luck: &mut Luck, faults: bool, nodes: u32) -> FaultRates {
+    // A few times per node and hour in large worlds, more often in small ones.
+    let crash_every = luck.range(2 * SECOND, 40 * SECOND) * 10 / u64::from(nodes.clamp(10, 100));
+    let cut_every = luck.range(10 * SECOND, 90 * SECOND);
+    let (crashes, cuts) = (luck.below(4) > 0, luck.below(3) > 0);
+    FaultRates {
+        crash_every: if faults && crashes { crash_every } else { 0 },
+        down_for: luck.range(50 * MS, 20 * SECOND),
+        drain_chance: luck.range(0, 500_000) as u32,
+        cut_every: if faults && cuts { cut_every } else { 0 },
+        cut_for: luck.range(SECOND, 40 * SECOND),
+    }
+}
+
+fn sessions(luck: &mut Luck, large: bool) -> Sessions {
+    let base = Sessions::default();
+    let poll = luck.range(2, 16);
+    let (cut, mempool) = (luck.range(20, 241), luck.range(20, 301));
+    if large {
+        return base;
+    }
+    Sessions {
+        cut_length: Duration::from_secs(cut),
+        mempool_length: Duration::from_secs(mempool),
+        poll_interval: Duration::from_secs(poll),
+        ..base
+    }
+}
+
+fn limits(luck: &mut Luck, large: bool) -> Limits {
+    let base = Limits::default();
+    let tight = luck.below(6) == 0;
+    let calls_max = luck.range(24, 200) as usize;
+    let requests_max = luck.range(8, 100) as usize;
+    let commits_max = luck.range(8, 64);
+    let probes_max = luck.range(2, 32) as usize;
+    if large {
+        return Limits {
+            peers_max: 64,
+            ..base
+        };
+    }
+    if !tight {
+        return base;
+    }
+    Limits {
+        calls_max,
+        requests_max,
+        commits_max,
+        probes_max,
+        probes_per_source_max: probes_max.min(base.probes_per_source_max),
+        ..base
+    }
+}
+
+fn work(luck: &mut Luck, nodes: u32, duration: u64) -> Work {
+    let users = (nodes / 4).clamp(2, 64);
+    let pause = luck.range(100 * MS, 4 * SECOND);
+    let weight = |luck: &mut Luck| {
+        if luck.below(5) == 0 {
+            0
+        } else {
+            luck.range(1, 20) as u32
+        }
+    };
+    // Few enough that every pool holds them all, and that ten thousand nodes share them quickly.
+    let fresh_max = (duration / SECOND * 4).clamp(20, 2_000) as u32;
+    Work {
+        users,
+        pause,
+        fresh_max,
+        insert: 1 + weight(luck),
+        repeat: weight(luck),
+        invalid: weight(luck),
+        read: weight(luck),
+        page: weight(luck),
+        put: weight(luck),
+        ban: weight(luck) / 8,
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            links,
+            disk,
+            faults,
+            work,
+            sessions,
+            limits,
+            ..
+        } = self;
+        let ms = |micros: u64| micros / MS;
+        writeln!(
+            f,
+            "links     {}..{} ms, slow {} ppm up to {} ms, lost {} + {} ppm",
+            ms(links.floor),
+            ms(links.floor + links.spread),
+            links.slow_chance,
+            ms(links.slow),
+            links.request_loss,
+            links.answer_loss,
+        )?;
+        writeln!(
+            f,
+            "disks     {}..{} µs, stall {} ppm up to {} ms",
+            disk.floor,
+            disk.floor + disk.spread,
+            disk.stall_chance,
+            ms(disk.stall),
+        )?;
+        let often = |every: u64, lasts: u64| {
+            if every == 0 {
+                "never".to_owned()
+            } else {
+                format!("every {} ms for {} ms", ms(every), ms(lasts))
+            }
+        };
+        writeln!(
+            f,
+            "faults    crashes {}; cuts {}; {} given",
+            often(faults.crash_every, faults.down_for),
+            often(faults.cut_every, faults.cut_for),
+            self.more_faults.len(),
+        )?;
+        writeln!(
+            f,
+            "users     {}, one action in {} ms; new {} repeat {} invalid {} read {} page {} put {} ban {}",
+            work.users,
+            ms(work.pause),
+            work.insert,
+            work.repeat,
+            work.invalid,
+            work.read,
+            work.page,
+            work.put,
+            work.ban,
+        )?;
+        write!(
+            f,
+            "nodes     {} chains, {} known peers, poll {} s, calls {}, requests {}, commits {}, peers {}",
+            self.chains,
+            self.known_peers,
+            sessions.poll_interval.as_secs(),
+            limits.calls_max,
+            limits.requests_max,
+            limits.commits_max,
+            limits.peers_max,
+        )
+    }
+}

@@ -1,0 +1,181 @@
+//! What must hold in every run, whatever the luck.
+//!
+//! | oracle | what it wants |
+//! |---|---|
+//! | answers | every request is answered exactly once, none after its caller was seen to leave |
+//! | bounds | no table or queue of a node outgrows its limit |
+//! | commits | commits are numbered without gaps |
+//! | converge | once faults stop, pools become equal and every node knows its peers |
+//! | deadlines | no call outlives its deadline |
+//! | durable | what others were shown is on the disk |
+//! | export | a node's state is what its disk holds |
+//! | panic | nothing panics |
+//! | wire | what crosses as bytes comes back equal |
+
+pub mod converge;
+pub mod durable;
+
+use std::fmt;
+
+use peerage_core::Node;
+
+/// One thing that must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Oracle {
+    /// Every request is answered exactly once.
+    Answers,
+    /// No table outgrows its limit.
+    Bounds,
+    /// Commits are numbered without gaps.
+    Commits,
+    /// All becomes well once faults stop.
+    Converge,
+    /// No call outlives its deadline.
+    Deadlines,
+    /// What was shown is durable.
+    Durable,
+    /// State and disk are one.
+    Export,
+    /// Nothing panics.
+    Panic,
+    /// What crosses as bytes comes back equal.
+    Wire,
+}
+
+impl Oracle {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Answers,
+        Self::Bounds,
+        Self::Commits,
+        Self::Converge,
+        Self::Deadlines,
+        Self::Durable,
+        Self::Export,
+        Self::Panic,
+        Self::Wire,
+    ];
+
+    /// The oracle's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answers => "answers",
+            Self::Bounds => "bounds",
+            Self::Commits => "commits",
+            Self::Converge => "converge",
+            Self::Deadlines => "deadlines",
+            Self::Durable => "durable",
+            Self::Export => "export",
+            Self::Panic => "panic",
+            Self::Wire => "wire",
+        }
+    }
+}
+
+/// Something that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// When, in microseconds.
+    pub at: u64,
+    /// At which node, if it was at one.
+    pub node: Option<u32>,
+    /// What should have held.
+    pub oracle: Oracle,
+    /// What was seen.
+    pub text: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06} ", self.at / 1_000_000, self.at % 1_000_000)?;
+        if let Some(node) = self.node {
+            write!(f, "n{node} ")?;
+        }
+        write!(f, "{}: {}", self.oracle.name(), self.text)
+    }
+}
+
+/// Findings that are kept word for word.
+const KEPT: usize = 64;
+
+/// Everything that did not hold: how often what was asked and missed, and the first cases.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    checks: [u64; Oracle::ALL.len()],
+    misses: [u64; Oracle::ALL.len()],
+    first: Vec<Finding>,
+}
+
+impl Findings {
+    /// Counts a look of an oracle.
+    pub const fn looked(&mut self, oracle: Oracle) {
+        self.checks[oracle as usize] += 1;
+    }
+
+    /// Notes that something does not hold.
+    pub fn miss(&mut self, at: u64, node: Option<u32>, oracle: Oracle, text: String) {
+        self.misses[oracle as usize] += 1;
+        if self.first.len() < KEPT {
+            self.first.push(Finding {
+                at,
+                node,
+                oracle,
+                text,
+            });
+        }
+    }
+
+    /// How often the oracle looked.
+    #[must_use]
+    pub const fn checks(&self, oracle: Oracle) -> u64 {
+        self.checks[oracle as usize]
+    }
+
+    /// How often the oracle was missed.
+    #[must_use]
+    pub const fn misses(&self, oracle: Oracle) -> u64 {
+        self.misses[oracle as usize]
+    }
+
+    /// How many findings there are.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.misses.iter().sum()
+    }
+
+    /// The first findings, in their order.
+    #[must_use]
+    pub fn first(&self) -> &[Finding] {
+        &self.first
+    }
+}
+
+/// Looks at a node's tables and queues. `part` divides the limits, to see the oracle fail.
+pub fn bounds(node: &Node, part: u64, mut miss: impl FnMut(String)) {
+    let config = node.config();
+    let limits = &config.limits;
+    let networks = u64::from(config.chains) + 1;
+    let sessions =
+        config.sessions.cut_max as u64 + config.sessions.mempool_max as u64 * (networks - 1);
+    node.gauges(&mut |name, value| {
+        let limit = match name {
+            // One address is banned under up to three names.
+            "bans" => limits.bans_max as u64,
+            "calls_in_flight" | "calls_paced" => limits.calls_max as u64,
+            // The limit refuses requests; what was taken before may still commit.
+            "commits_in_flight" => {
+                limits.commits_max + (limits.requests_max + limits.calls_max) as u64
+            }
+            "outputs_held" => (limits.requests_max + limits.calls_max) as u64 + 64,
+            "peers" => (limits.peers_max + config.known_peers.len()) as u64,
+            "requests_owed" => limits.requests_max as u64,
+            "sessions" => sessions,
+            "verifications_in_flight" => limits.verifies_max as u64 * (sessions + 1),
+            _ => return,
+        };
+        if value > limit / part {
+            miss(format!("{name} is {value}, above {}", limit / part));
+        }
+    });
+}

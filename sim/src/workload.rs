@@ -1,0 +1,235 @@
+//! Users: what they ask of which node, and when.
+//!
+//! Operators speak to a node's API listener, strangers to its P2P listener. Each user has a stream
+//! of luck of their own.
+
+use std::sync::Arc;
+
+use peerage_core::commons::network::NetworkId;
+use peerage_core::http::page::{Cursor, PageQuery};
+use peerage_core::rooms::chainweb_mempool::command::Command;
+use peerage_core::rooms::{bans, chainweb_mempool, chainweb_peers};
+use peerage_core::{Listener, Request};
+
+use crate::deck::{self, Make};
+use crate::options::{Options, Work};
+use crate::roster::Roster;
+use crate::seed::{Luck, Seeds};
+
+/// Something that a user asks.
+#[derive(Clone, Debug)]
+pub struct Action {
+    /// Of whom.
+    pub node: u32,
+    /// Where.
+    pub listener: Listener,
+    /// What.
+    pub request: Request,
+    /// How many microseconds the user waits for an answer.
+    pub patience: u64,
+}
+
+/// All users of a world.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    work: Work,
+    nodes: u32,
+    chains: u8,
+    users: Vec<Luck>,
+    key: [u8; 32],
+    numbers: u32,
+    /// The valid transactions that were sent, with their chains.
+    sent: Vec<(u8, Arc<Command>)>,
+}
+
+const SECOND: u64 = 1_000_000;
+/// Peers that are announced and do not exist have numbers from here on.
+const GHOSTS: u32 = 10_000_000;
+
+impl Workload {
+    /// The users of a run with these options.
+    #[must_use]
+    pub fn new(seeds: &Seeds, options: &Options) -> Self {
+        let family = seeds.family("users");
+        let users = (0..options.work.users)
+            .map(|user| family.luck(user.into()))
+            .collect();
+        Self {
+            work: options.work.clone(),
+            nodes: options.nodes,
+            chains: options.chains,
+            users,
+            key: seeds.identity(u32::MAX),
+            numbers: 0,
+            sent: Vec::new(),
+        }
+    }
+
+    /// How long the user pauses before acting again.
+    pub fn pause(&mut self, user: u32) -> u64 {
+        let pause = self.work.pause;
+        self.users[user as usize].around(pause)
+    }
+
+    /// What the user does now.
+    pub fn act(&mut self, user: u32, roster: &Roster, wall_secs: u64) -> Action {
+        let mut luck = self.users[user as usize].clone();
+        let request = self.request(&mut luck, roster, wall_secs);
+        let node = luck.below(self.nodes.into()) as u32;
+        let operator = matches!(request, Request::Bans(_)) || luck.chance(300_000);
+        let listener = if operator {
+            Listener::Api
+        } else {
+            Listener::P2p
+        };
+        let hasty = luck.chance(60_000);
+        let patience = if hasty {
+            luck.below(200_000)
+        } else {
+            30 * SECOND
+        };
+        self.users[user as usize] = luck;
+        Action {
+            node,
+            listener,
+            request,
+            patience,
+        }
+    }
+
+    fn request(&mut self, luck: &mut Luck, roster: &Roster, wall_secs: u64) -> Request {
+        let Work {
+            insert,
+            repeat,
+            invalid,
+            read,
+            page,
+            put,
+            ban,
+            ..
+        } = self.work;
+        let weights = [insert, repeat, invalid, read, page, put, ban];
+        let mut place = luck.below(weights.iter().copied().map(u64::from).sum());
+        let mut choice = 0;
+        while place >= u64::from(weights[choice]) {
+            place -= u64::from(weights[choice]);
+            choice += 1;
+        }
+        match choice {
+            0 => self.insert(luck, wall_secs),
+            1 => self.repeat(luck, wall_secs),
+            2 => self.invalid(luck, wall_secs),
+            3 => self.read(luck),
+            4 => self.page(luck),
+            5 => self.put(luck, roster),
+            _ => self.ban(luck),
+        }
+    }
+
+    fn make(&mut self, make: Make, chain: u8, wall_secs: u64) -> Arc<Command> {
+        self.numbers += 1;
+        deck::command(make, self.numbers, chain, wall_secs as i64, self.key)
+    }
+
+    fn insert(&mut self, luck: &mut Luck, wall_secs: u64) -> Request {
+        let chain = luck.below(self.chains.into()) as u8;
+        let count = 1 + luck.below(3) as u32;
+        if self.sent.len() as u32 + count > self.work.fresh_max {
+            return self.read(luck);
+        }
+        let commands: Vec<_> = (0..count)
+            .map(|_| self.make(Make::Valid, chain, wall_secs))
+            .collect();
+        self.sent
+            .extend(commands.iter().map(|command| (chain, command.clone())));
+        mempool(chain, chainweb_mempool::Query::Insert(commands))
+    }
+
+    fn repeat(&mut self, luck: &mut Luck, wall_secs: u64) -> Request {
+        if self.sent.is_empty() {
+            return self.insert(luck, wall_secs);
+        }
+        let (chain, command) = self.sent[luck.index(self.sent.len())].clone();
+        mempool(chain, chainweb_mempool::Query::Insert(vec![command]))
+    }
+
+    fn invalid(&mut self, luck: &mut Luck, wall_secs: u64) -> Request {
+        let chain = luck.below(self.chains.into()) as u8;
+        let wrong = Make::WRONG[luck.index(Make::WRONG.len())];
+        let mut commands = vec![self.make(wrong, chain, wall_secs)];
+        if let Some((_, command)) = self.sent.last().filter(|(of, _)| *of == chain) {
+            commands.push(command.clone());
+        }
+        mempool(chain, chainweb_mempool::Query::Insert(commands))
+    }
+
+    fn read(&self, luck: &mut Luck) -> Request {
+        let chain = luck.below(self.chains.into()) as u8;
+        let keys: Vec<_> = (0..luck.below(4))
+            .filter_map(|_| self.sent.get(luck.index(self.sent.len())))
+            .map(|(_, command)| command.key().clone())
+            .collect();
+        let query = match luck.below(3) {
+            0 => chainweb_mempool::Query::Member(keys),
+            1 => chainweb_mempool::Query::Lookup(keys),
+            _ => chainweb_mempool::Query::GetPending(None),
+        };
+        mempool(chain, query)
+    }
+
+    fn network(&self, luck: &mut Luck) -> NetworkId {
+        match luck.below(u64::from(self.chains) + 1) {
+            0 => NetworkId::Cut,
+            chain => NetworkId::Mempool(chain as u8 - 1),
+        }
+    }
+
+    fn page(&self, luck: &mut Luck) -> Request {
+        let network = self.network(luck);
+        let limit = if luck.chance(500_000) {
+            Some(luck.below(20))
+        } else {
+            None
+        };
+        let next = luck
+            .chance(300_000)
+            .then(|| Cursor::Inclusive(luck.below(30) as i64));
+        Request::ChainwebPeers(chainweb_peers::Request::Page {
+            network,
+            query: PageQuery { limit, next },
+        })
+    }
+
+    fn put(&self, luck: &mut Luck, roster: &Roster) -> Request {
+        let network = self.network(luck);
+        let node = luck.below(self.nodes.into()) as u32;
+        let mut peer = roster.info(node);
+        if luck.chance(200_000) {
+            peer.address = Roster::addr(GHOSTS + luck.below(50) as u32);
+        } else if luck.chance(50_000) {
+            // A lie: somebody else's certificate.
+            peer.id = Some(
+                roster
+                    .cert(luck.below(self.nodes.into()) as u32)
+                    .fingerprint,
+            );
+        }
+        Request::ChainwebPeers(chainweb_peers::Request::Put { network, peer })
+    }
+
+    fn ban(&self, luck: &mut Luck) -> Request {
+        let addr = Roster::addr(luck.below(self.nodes.into()) as u32);
+        let lift = luck.chance(300_000);
+        let command = if lift {
+            bans::Command::Unban
+        } else {
+            bans::Command::Ban
+        };
+        Request::Bans(bans::Request { addr, command })
+    }
+}
+
+fn mempool(chain: u8, body: chainweb_mempool::Query) -> Request {
+    let chain = chainweb_mempool::ChainId(chain);
+    Request::ChainwebMempool(chainweb_mempool::Request { chain, body })
+}

@@ -1,0 +1,43 @@
+//! The vector files: what the real nodes do, as data.
+
+use serde_json::Value;
+
+/// The cases of `tests/vectors/{family}/{name}.json`.
+///
+/// # Panics
+/// If there is no such file.
+#[must_use]
+pub fn cases(family: &str, name: &str) -> Vec<Value> {
+    match file(family, name) {
+        Value::Object(mut file) => match file.remove("cases") {
+            Some(Value::Array(cases)) => cases,
+            _ => panic!("{name}: no cases"),
+        },
+        _ => panic!("{name}: not an object"),
+    }
+}
+
+/// A whole vector file.
+///
+/// # Panics
+/// If there is no such file.
+#[must_use]
+pub fn file(family: &str, name: &str) -> Value {
+    let path = format!(
+        "{}/vectors/{family}/{name}.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The text at `key`.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("no text at {key} in {value}"))
+}
