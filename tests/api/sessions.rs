@@ -145,6 +145,11 @@ fn failed_sync_hides_a_peer_and_a_good_one_shows_it() {
         assert!(names(&bench, "session_failed") >= 1, "{shown}");
         bench.peer("1.1.1.1:1", sociable());
         bench.advance(Duration::from_secs(60));
+        assert!(
+            listed(&mut bench, CUT).is_empty(),
+            "only a session's good end counts"
+        );
+        bench.advance(Duration::from_secs(264));
         assert_eq!(listed(&mut bench, CUT), ["1.1.1.1:1"], "{shown}");
     }
 }

@@ -221,22 +221,22 @@ impl ChainwebMempool {
         let asked = std::mem::take(&mut sync.asked);
         let found = match answer(result) {
             Err(Some(CallError::TooLarge)) | Ok(Response::TooMuch) => {
-                // These commands are larger than most: ask for fewer, and do without one that is
-                // too large by itself.
-                match asked.as_slice() {
-                    [alone] => sync.rejected.add(*alone),
-                    _ => asked
-                        .iter()
-                        .rev()
-                        .for_each(|hash| sync.wanted.push_front(*hash)),
+                // These commands are larger than most: ask for fewer. If one is too large by itself,
+                // do without it; the others need not be small for its sake.
+                if let [alone] = asked.as_slice() {
+                    sync.rejected.add(*alone);
+                    sync.slice = slice_max;
+                } else {
+                    sync.slice = (asked.len() / 2).max(1);
+                    for hash in asked.iter().rev() {
+                        sync.wanted.push_front(*hash);
+                    }
                 }
-                sync.slice = (asked.len() / 2).max(1);
                 return self.fetch(cx, session);
             }
             Ok(Response::Found(found)) if found.len() == asked.len() => found,
             other => return fail(cx, session, other.err()),
         };
-        sync.slice = (2 * sync.slice).min(slice_max);
         // Only what was asked for is taken.
         let commands: Vec<Arc<Command>> = asked
             .iter()
