@@ -3,7 +3,7 @@
 use crate::commons::address::{HostAddr, PeerInfo};
 use crate::commons::network::ChainwebVersion;
 use crate::ids::{Fingerprint, PublicKey};
-use crate::limits::{CHAINS_MAX, Limits};
+use crate::limits::{CHAINS_MAX, GAS_LIMIT_MAX, GAS_PRICE_MIN, Limits};
 use crate::time::Duration;
 
 /// The settings of one node. Two nodes with equal settings, seed, rows and inputs act alike.
@@ -101,8 +101,8 @@ impl Config {
             known_peers: Vec::new(),
             private: false,
             ban_window: Duration::from_secs(10_800),
-            gas_limit_max: 150_000,
-            gas_price_min: 10_000,
+            gas_limit_max: GAS_LIMIT_MAX,
+            gas_price_min: GAS_PRICE_MIN,
             sessions: Sessions::default(),
             limits: Limits::default(),
         }

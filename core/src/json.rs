@@ -5,7 +5,7 @@
 //! words them (`Error in $.address.port: parsing Word16 failed, expected Number, but encountered
 //! String`), because the nodes answer them to clients; syntax errors have our own words. Reading is
 //! strict: UTF-8, no text behind the value, no control characters in strings, no lone surrogates, at
-//! most [`DEPTH_MAX`] levels.
+//! most [`DEPTH_MAX`](crate::limits::DEPTH_MAX) levels.
 
 mod number;
 mod parse;
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub use number::{Decimal, Number};
-pub use parse::{DEPTH_MAX, parse, parse_bytes, string_array, string_literal};
+pub use parse::{parse, parse_bytes, string_array, string_literal};
 pub use write::{haskell_show, write_string};
 
 /// A JSON value that borrows from the text it was read from.

@@ -13,17 +13,39 @@ pub const HEADER_BYTES_MAX: usize = 50 * 1024;
 pub const CHAINS_MAX: u8 = 20;
 /// Signatures of one command. Source: Chainweb's insert pipeline, step 9.
 pub const SIGNATURES_MAX: usize = 100;
-/// Items of a peer page when the reader names no limit.
+/// Gas that a command may ask for, unless configured. Source: Chainweb `gasLimitOfBlock`.
+pub const GAS_LIMIT_MAX: u64 = 150_000;
+/// The least that a command may pay per unit of gas, in units of 10⁻¹², unless configured. Source:
+/// Chainweb `minGasPrice`, 10⁻⁸.
+pub const GAS_PRICE_MIN: u64 = 10_000;
+/// Decimal places of an amount in the ledger. Source: Chainweb's insert pipeline, step 2.
+pub const GAS_PRICE_DECIMALS_MAX: u32 = 12;
+/// Seconds that a command may live. Source: Chainweb's insert pipeline, step 16.
+pub const TTL_MAX_S: i128 = 172_800;
+/// Seconds of a command's life that count for its expiry. Source: Chainweb's in-memory pool.
+pub const TTL_COUNTED_MAX_S: i128 = TTL_MAX_S + 1;
+/// How deep JSON may nest. The real nodes have no limit but their stack; no genuine command comes
+/// near.
+pub const DEPTH_MAX: u32 = 128;
+/// Segments of a path; a longer one leads nowhere.
+pub const SEGMENTS_MAX: usize = 16;
+/// Bytes of a host name: the longest name that DNS can carry. The bound is ours: the original has
+/// none, and a table of peers must not grow with the length of their names.
+pub const HOSTNAME_BYTES_MAX: usize = 253;
+/// Client addresses that throttling remembers, unless told otherwise; about 2 MiB.
+pub const ADDRESSES_MAX: usize = 16_384;
+/// Items of a peer page when the reader names no limit. Source: Chainweb paging.
 pub const PAGE_DEFAULT: usize = 64;
-/// Items of a peer page at most.
+/// Items of a peer page at most. Source: Chainweb paging.
 pub const PAGE_MAX: usize = 512;
-/// How old a recent-modification entry may be, in insertions, before its cursor is void.
+/// How old a recent-modification entry may be, in insertions, before its cursor is void. Source:
+/// Chainweb's in-memory pool.
 pub const RECENT_LOG_MAX: usize = 2048;
-/// Peers taken from one page of a peer we sync with.
+/// Peers taken from one page of a peer we sync with. Source: Chainweb `syncFromPeer`.
 pub const SYNC_PEERS_MAX: usize = 32;
-/// Probes of one sync that run at the same time.
+/// Probes of learned peers that run at the same time. Source: Chainweb `syncFromPeer`.
 pub const SYNC_PROBES_MAX: usize = 16;
-/// Transactions pushed in one request.
+/// Transactions pushed in one request. Source: Chainweb `syncMempools'`.
 pub const PUSH_CHUNK_MAX: usize = 1024;
 /// Hashes that a mempool session remembers as the peer's, and as refused.
 pub const SESSION_HASHES_MAX: usize = 4_096;
@@ -55,12 +77,10 @@ pub const LOOKUP_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A peer is forgotten after more failures than this, if it has not been reached for
 /// [`PEER_SILENCE_MAX`].
 pub const PEER_FAILURES_MAX: u32 = 5;
-/// See [`PEER_FAILURES_MAX`].
+/// See [`PEER_FAILURES_MAX`]. Source: Chainweb `prunePeerDb`.
 pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(12 * 3600);
 /// Redirects that a probe follows.
 pub const REDIRECTS_MAX: usize = 10;
-/// Longest value of `creationTime + ttl` that expiry looks at, in seconds after creation.
-pub const TTL_SECONDS_MAX: u64 = 172_800;
 
 /// The bounds of one node's tables and queues.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -87,9 +87,10 @@ impl Node {
             .into_iter()
             .partition(|row| matches!(row, Row::Commons(CommonsRow::Peer(..))));
         for row in first.into_iter().chain(then) {
-            match row {
-                Row::Commons(row) => restore_commons(&mut commons, &mut rng, row)?,
-                row => rooms.restore(now, row)?,
+            if let Row::Commons(row) = row {
+                restore_commons(&mut commons, &mut rng, row)?;
+            } else {
+                rooms.restore(now, row)?;
             }
         }
         commons.judge_peers(now.wall);
@@ -172,6 +173,18 @@ impl Node {
     #[must_use]
     pub const fn commons(&self) -> &Commons {
         &self.shared.commons
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn peers_mut(&mut self) -> &mut Peers {
+        &mut self.shared.commons.peers
+    }
+
+    #[cfg(test)]
+    pub(crate) fn mempool_syncs(
+        &self,
+    ) -> impl Iterator<Item = &crate::rooms::chainweb_mempool::sync::Sync> {
+        self.rooms.chainweb_mempool.0.syncs()
     }
 
     /// Requests that were taken and not yet answered.
@@ -463,3 +476,6 @@ fn restore_commons(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

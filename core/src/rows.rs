@@ -131,7 +131,8 @@ impl Journal {
     /// The commit of this input, if it has one. Hints ride along with promises.
     pub(crate) fn take(&mut self) -> Option<(Vec<Row>, [bool; Scope::COUNT])> {
         let flush = std::mem::take(&mut self.flush);
-        if self.promised.is_empty() && !(flush && !self.hints.is_empty()) {
+        let hints_due = flush && !self.hints.is_empty();
+        if self.promised.is_empty() && !hints_due {
             return None;
         }
         let hints = std::mem::take(&mut self.hints);

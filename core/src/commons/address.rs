@@ -17,9 +17,7 @@ mod grammar;
 
 use grammar::{parse_host, parse_ipv6};
 
-/// Bytes of a host name at most, the longest name that DNS can carry. The bound is ours: the
-/// original has none, and a table of peers must not grow with the length of their names.
-pub const HOSTNAME_BYTES_MAX: usize = 253;
+pub use crate::limits::HOSTNAME_BYTES_MAX;
 
 /// Why a text is not a host, an address or a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -102,7 +102,7 @@ pub enum NetworkId {
 
 impl NetworkId {
     /// Chains of every supported version.
-    pub const CHAINS: u8 = 20;
+    pub const CHAINS: u8 = crate::limits::CHAINS_MAX;
     /// Networks of every supported version: one per chain, and the cuts.
     pub const COUNT: usize = Self::CHAINS as usize + 1;
 

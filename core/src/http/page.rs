@@ -5,11 +5,7 @@ use std::ops::Range;
 
 use super::query::{Query, refusal};
 use super::show::quoted;
-
-/// Items on a page when no limit is asked for. Rule: Chainweb paging.
-pub const PAGE_ITEMS_DEFAULT: usize = 64;
-/// Items on a page at most. Rule: Chainweb paging.
-pub const PAGE_ITEMS_MAX: usize = 512;
+use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
 
 /// Where a page starts: at a position of the list, or just after one.
 ///
@@ -80,7 +76,7 @@ impl fmt::Display for Cursor {
 /// What a request asks of a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct PageQuery {
-    /// Items wanted; none means [`PAGE_ITEMS_DEFAULT`].
+    /// Items wanted; none means [`PAGE_DEFAULT`].
     pub limit: Option<u64>,
     /// Where to start; none means at the first item.
     pub next: Option<Cursor>,
@@ -101,12 +97,12 @@ impl PageQuery {
 
     /// The page of a list with `total` items.
     ///
-    /// At most [`PAGE_ITEMS_MAX`] items. A cursor outside of the list gives an empty page without a
+    /// At most [`PAGE_MAX`] items. A cursor outside of the list gives an empty page without a
     /// next one; a limit of 0 gives an empty page whose next one starts at the same place. Rule:
     /// Chainweb paging.
     pub fn page(&self, total: usize) -> Page {
-        let limit = self.limit.map_or(PAGE_ITEMS_DEFAULT, |limit| {
-            usize::try_from(limit).map_or(PAGE_ITEMS_MAX, |limit| limit.min(PAGE_ITEMS_MAX))
+        let limit = self.limit.map_or(PAGE_DEFAULT, |limit| {
+            usize::try_from(limit).map_or(PAGE_MAX, |limit| limit.min(PAGE_MAX))
         });
         let start = self
             .next
@@ -265,7 +261,7 @@ mod tests {
             next: Some(far),
         }
         .page(usize::MAX);
-        assert_eq!(page.items.len(), PAGE_ITEMS_MAX);
+        assert_eq!(page.items.len(), PAGE_MAX);
         let outside = PageQuery {
             limit: None,
             next: Some(Cursor::Inclusive(-1)),

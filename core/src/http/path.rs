@@ -5,8 +5,7 @@
 
 use std::borrow::Cow;
 
-/// Segments of a path at most. No route has as many; a longer path leads nowhere.
-pub const SEGMENTS_MAX: usize = 16;
+pub use crate::limits::SEGMENTS_MAX;
 
 /// The decoded segments of a path, on the stack. Only a segment with percent sequences is
 /// allocated.

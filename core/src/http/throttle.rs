@@ -11,8 +11,8 @@ use std::str::FromStr;
 
 use super::path::has_segment;
 
-/// Client addresses remembered at most, unless told otherwise; about 2 MiB.
-pub const ADDRESSES_MAX: usize = 16_384;
+pub use crate::limits::ADDRESSES_MAX;
+
 /// A bucket that was not asked for this long is forgotten and starts full. Rule: Chainweb rate
 /// limits.
 pub const FORGET_MICROS: u64 = 30_000_000;

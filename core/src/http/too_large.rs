@@ -1,8 +1,6 @@
 //! The limit of request bodies, and the text that refuses a larger one.
 
-/// Bytes of a request body at most, and of a body that a peer answers. Rule: Chainweb body size, 2
-/// MiB.
-pub const BODY_BYTES_MAX: u64 = 2_097_152;
+use crate::limits::BODY_BYTES_MAX;
 
 /// The body of a 413, `text/plain`. `declared` is the declared length; a chunked body has none.
 ///

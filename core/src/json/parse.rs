@@ -1,11 +1,8 @@
 //! The parser: one pass over validated UTF-8, recursion bounded by [`DEPTH_MAX`].
 
 use super::{Error, Number, Object, Value};
+use crate::limits::DEPTH_MAX;
 use std::borrow::Cow;
-
-/// How deep arrays and objects may nest. The real nodes have no limit but their stack; no genuine
-/// command comes near.
-pub const DEPTH_MAX: u32 = 128;
 
 /// Reads one JSON value, surrounded by whitespace at most.
 ///

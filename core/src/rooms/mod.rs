@@ -372,7 +372,7 @@ macro_rules! rooms {
         /// All rooms of one node, each with its own stream of draws.
         #[derive(Clone, Debug)]
         pub(crate) struct Rooms {
-            $($module: ($module::$name, Stream),)+
+            $(pub(crate) $module: ($module::$name, Stream),)+
         }
 
         impl Rooms {

@@ -7,6 +7,7 @@
 use super::key::{RequestKey, RequestKeyError, TxHash};
 use super::payload::{Payload, read_payload};
 use crate::json::{self, Decimal, Value};
+use crate::limits::TTL_COUNTED_MAX_S;
 use blake2::Blake2b256;
 use blake2::digest::Digest as _;
 use std::borrow::Cow;
@@ -421,6 +422,3 @@ fn canonical_literal(key: &RequestKey, signatures: &[UserSignature], cmd: &str) 
     json::write_string(&mut literal, &text);
     literal.into_boxed_str()
 }
-
-/// The most of a time to live that counts for expiry: two days and a second.
-const TTL_COUNTED_MAX_S: i128 = 172_801;

@@ -10,6 +10,7 @@ use super::command::Command;
 use super::key::RequestKey;
 use super::signature::SignatureFault;
 use crate::json::Decimal;
+use crate::limits::{GAS_PRICE_DECIMALS_MAX, GAS_PRICE_MIN, SIGNATURES_MAX, TTL_MAX_S};
 use thiserror::Error;
 
 /// What the checks compare a command with.
@@ -17,7 +18,7 @@ use thiserror::Error;
 pub struct InsertRules<'a> {
     /// The chain of the endpoint.
     pub chain: u16,
-    /// The most gas a command may ask for; [`GAS_LIMIT_MAX`] unless configured.
+    /// The most gas a command may ask for; [`GAS_LIMIT_MAX`](crate::limits::GAS_LIMIT_MAX) unless configured.
     pub gas_limit_max: u64,
     /// The least it may pay per unit of gas; [`gas_price_min`] unless configured.
     pub gas_price_min: Decimal,
@@ -240,7 +241,7 @@ pub fn check_ledger_time(command: &Command, block_micros: u64) -> Result<(), Ins
 /// The minimum gas price of a node that configures none: 0.00000001 KDA.
 #[must_use]
 pub fn gas_price_min() -> Decimal {
-    Decimal::new(1, -8).unwrap_or(Decimal::ZERO)
+    Decimal::new(GAS_PRICE_MIN.into(), -12).unwrap_or(Decimal::ZERO)
 }
 
 /// Whether `text` is exactly the decimal number of the chain: `00` is not `0`.
@@ -252,18 +253,6 @@ fn names_chain(text: &str, chain: u16) -> bool {
 fn micros(seconds: i128) -> i128 {
     seconds.saturating_mul(1_000_000)
 }
-
-/// The gas of a block, unless configured.
-pub const GAS_LIMIT_MAX: u64 = 150_000;
-
-/// The most signatures a command may have.
-pub const SIGNATURES_MAX: usize = 100;
-
-/// The decimal places of an amount in the ledger.
-pub const GAS_PRICE_DECIMALS_MAX: u32 = 12;
-
-/// The longest time to live the ledger takes: two days.
-const TTL_MAX_S: i128 = 172_800;
 
 /// How far creation may lie ahead of the node's clock; exactly this is too far.
 const CREATION_LEAD_MAX_MICROS: i128 = 10_000_000;

@@ -12,7 +12,7 @@ mod payload;
 mod pool;
 pub mod sign;
 pub mod signature;
-mod sync;
+pub(crate) mod sync;
 mod types;
 #[cfg(any(test, feature = "testing"))]
 pub mod webauthn;
@@ -222,6 +222,11 @@ impl ChainwebMempool {
             .get(usize::from(chain.0))
             .into_iter()
             .flat_map(Pool::iter)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn syncs(&self) -> impl Iterator<Item = &sync::Sync> {
+        self.sessions.values()
     }
 
     fn chains(&self) -> impl Iterator<Item = (ChainId, &Pool)> {

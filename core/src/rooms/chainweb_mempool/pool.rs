@@ -296,3 +296,6 @@ impl Remembered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

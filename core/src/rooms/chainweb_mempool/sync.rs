@@ -26,7 +26,7 @@ use crate::time::{Duration, micros};
 
 /// A session's work.
 #[derive(Clone, Debug)]
-pub(super) struct Sync {
+pub(crate) struct Sync {
     chain: ChainId,
     /// The peer's mark, once what came with it was fetched.
     mark: Option<Mark>,
@@ -221,22 +221,22 @@ impl ChainwebMempool {
         let asked = std::mem::take(&mut sync.asked);
         let found = match answer(result) {
             Err(Some(CallError::TooLarge)) | Ok(Response::TooMuch) => {
-                // These commands are larger than most: ask for fewer, and do without one that is
-                // too large by itself.
-                match asked.as_slice() {
-                    [alone] => sync.rejected.add(*alone),
-                    _ => asked
-                        .iter()
-                        .rev()
-                        .for_each(|hash| sync.wanted.push_front(*hash)),
+                // These commands are larger than most: ask for fewer. If one is too large by itself,
+                // do without it; the others need not be small for its sake.
+                if let [alone] = asked.as_slice() {
+                    sync.rejected.add(*alone);
+                    sync.slice = slice_max;
+                } else {
+                    sync.slice = (asked.len() / 2).max(1);
+                    for hash in asked.iter().rev() {
+                        sync.wanted.push_front(*hash);
+                    }
                 }
-                sync.slice = (asked.len() / 2).max(1);
                 return self.fetch(cx, session);
             }
             Ok(Response::Found(found)) if found.len() == asked.len() => found,
             other => return fail(cx, session, other.err()),
         };
-        sync.slice = (2 * sync.slice).min(slice_max);
         // Only what was asked for is taken.
         let commands: Vec<Arc<Command>> = asked
             .iter()
@@ -436,10 +436,10 @@ fn ask(
 
 /// What a peer answered, or the error of its call; another room's answer is neither.
 fn answer(result: Result<Answer, CallError>) -> Result<Response, Option<CallError>> {
-    match result?.response {
-        rooms::Response::ChainwebMempool(response) => Ok(response),
-        _ => Err(None),
-    }
+    let rooms::Response::ChainwebMempool(response) = result?.response else {
+        return Err(None);
+    };
+    Ok(response)
 }
 
 /// Any error ends the session. Rule: Chainweb, `awaitSessions`.
@@ -449,3 +449,6 @@ fn fail(cx: &mut Cx<'_, ChainwebMempool>, session: SessionId, error: Option<Opti
         _ => Notice::SessionFailed(session),
     });
 }
+
+#[cfg(test)]
+mod tests;

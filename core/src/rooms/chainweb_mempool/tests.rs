@@ -799,7 +799,7 @@ fn draft() -> Draft<'static> {
 fn rules() -> InsertRules<'static> {
     InsertRules {
         chain: 0,
-        gas_limit_max: insert::GAS_LIMIT_MAX,
+        gas_limit_max: crate::limits::GAS_LIMIT_MAX,
         gas_price_min: insert::gas_price_min(),
         network: "development",
     }

@@ -293,12 +293,11 @@ fn judge(cx: &Cx<'_, ChainwebPeers>, result: Result<Answer, CallError>) -> Resul
     {
         return Err(Refusal::PeerBanned);
     }
-    match answer.response {
-        rooms::Response::Opaque(200..=299) => {}
-        rooms::Response::Opaque(status) => {
-            return unreachable(&format!("Error status code: {status}"));
-        }
-        _ => return unreachable("unexpected answer"),
+    let rooms::Response::Opaque(status) = answer.response else {
+        return unreachable("unexpected answer");
+    };
+    if !(200..300).contains(&status) {
+        return unreachable(&format!("Error status code: {status}"));
     }
     match answer.version {
         VersionHeader::Declared(version) if version.is_accepted() => Ok(()),

@@ -154,9 +154,9 @@ impl Page {
 /// stands for a peer known by its address alone.
 fn read_info(value: &Value<'_>) -> Result<PeerInfo, Error> {
     let info = value.object("PeerInfo")?;
-    let id = info.read("id", |id| match id {
-        Value::Null => Ok(None),
-        id => read_id(id).map(Some),
+    let id = info.read("id", |id| {
+        let known = !matches!(id, Value::Null);
+        known.then(|| read_id(id)).transpose()
     })?;
     let address = info.read("address", |address| {
         let address = address.object("HostAddress")?;
