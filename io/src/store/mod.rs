@@ -462,3 +462,50 @@ fn digest(key: &[u8], value: &[u8]) -> u128 {
     hash.update(value);
     hash.digest128()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use peerage_core::commons::Row as CommonsRow;
+    use peerage_core::commons::bans::BanKey;
+
+    use super::*;
+    use crate::data_dir::DataDir;
+
+    #[test]
+    fn a_failed_watermark_acknowledges_nothing_and_is_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut store = DataDir::open(dir.path(), &[])
+            .expect("a fresh directory opens")
+            .store;
+        store.watermark.forbid_writing(&dir.path().join(WATERMARK));
+        let (sender, reports) = channel();
+        let failed = sender.clone();
+        let committer = store.run(
+            Arc::default(),
+            move |upto| sender.send(Ok(upto)).expect("a test listens"),
+            move |error| failed.send(Err(error)).expect("a test listens"),
+        );
+        let row: Row = CommonsRow::Ban(BanKey::Address("a".to_owned()), None).into();
+        committer.commit(CommitSeq(1), vec![row.clone()]);
+        let report = reports
+            .recv_timeout(Duration::from_secs(60))
+            .expect("a report");
+        assert!(
+            matches!(report, Err(StoreError::WriteFailed { .. })),
+            "{report:?}"
+        );
+        // What comes after is swallowed, not acknowledged.
+        committer.commit(CommitSeq(2), vec![row]);
+        committer.close();
+        assert!(reports.recv().is_err());
+    }
+
+    #[test]
+    fn digests_keep_key_and_value_apart() {
+        assert_ne!(digest(b"ab", b"c"), digest(b"a", b"bc"));
+        assert_ne!(digest(b"", b"a"), digest(b"a", b""));
+    }
+}
