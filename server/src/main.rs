@@ -1,5 +1,6 @@
 //! The program `peerage`: settings, a running node, signals, exit codes.
 
+mod check;
 mod cli;
 mod config;
 mod logging;
@@ -38,6 +39,16 @@ fn main() -> ExitCode {
             }
             Err(error) => complain(&error, FAILED),
         },
+        Some(Command::Check(args)) => match check::check(&args.data) {
+            Ok(summary) => {
+                say(&summary);
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                let code = store_code(&error);
+                complain(&error.into(), code)
+            }
+        },
         Some(Command::Run(args)) => run_node(args),
         None => run_node(run),
     }
@@ -69,7 +80,11 @@ fn run_node(args: RunArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error.into(), FAILED),
     };
-    let code = runtime.block_on(serve(settings(keys)));
+    let settings = settings(keys);
+    if let Err(refusal) = check::ahead(&settings.data) {
+        return complain(&refusal.error, refusal.code.unwrap_or(DATA_REFUSED));
+    }
+    let code = runtime.block_on(serve(settings));
     // Whatever still runs has nothing left to promise.
     runtime.shutdown_background();
     code
@@ -181,14 +196,18 @@ const fn start_code(error: &StartError) -> u8 {
         StartError::Listen { .. } => CANNOT_LISTEN,
         StartError::PublicMissing { .. } => USAGE,
         StartError::Restore { .. } => DATA_REFUSED,
-        StartError::Store(error) => match error {
-            StoreError::InUse { .. } => DATA_IN_USE,
-            StoreError::WriteFailed { .. } => STORE_FAILED,
-            StoreError::Damaged { .. } | StoreError::Io { .. } | StoreError::Newer { .. } => {
-                DATA_REFUSED
-            }
-        },
+        StartError::Store(error) => store_code(error),
         StartError::Tls(_) => FAILED,
+    }
+}
+
+const fn store_code(error: &StoreError) -> u8 {
+    match error {
+        StoreError::InUse { .. } => DATA_IN_USE,
+        StoreError::WriteFailed { .. } => STORE_FAILED,
+        StoreError::Damaged { .. } | StoreError::Io { .. } | StoreError::Newer { .. } => {
+            DATA_REFUSED
+        }
     }
 }
 

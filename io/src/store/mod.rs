@@ -12,6 +12,7 @@
 //! What lies above the watermark was never acknowledged and may be there or not. Any doubt refuses
 //! the start: a node that has silently forgotten is worse than none.
 
+mod journal;
 pub(crate) mod watermark;
 
 use std::collections::BTreeMap;
@@ -98,6 +99,7 @@ impl Store {
         if !files::exists(&dir.join(ROWS))? {
             return Err(StoreError::damaged(dir, "the directory rows is missing"));
         }
+        journal::mend(dir, salt, &promised)?;
         let (database, keyspace) = open_database(dir)?;
         let (state, rows) = guarded(dir, || read_rows(dir, &keyspace, salt))?;
         if state.commits < promised.commits {
