@@ -75,7 +75,7 @@ fn main() {
             served / bare
         );
     }
-    servers.block_on(node.drain());
+    servers.block_on(node.drain()).expect("a clean stop");
 }
 
 fn runtime(threads: usize) -> Runtime {

@@ -37,6 +37,8 @@ pub struct Charge {
 pub(crate) struct Calls {
     slots: Slots<Pending>,
     lines: BTreeMap<HostAddr, Line>,
+    /// When lines that owe nothing were last looked for.
+    swept: Instant,
 }
 
 /// What we owe one peer: how many calls are under way, and how fast we may ask.
@@ -69,6 +71,8 @@ const PUT_PEER: Rate = Rate {
     interval: Duration::from_millis(115),
     burst: Duration::from_secs(4),
 };
+
+const LINES_SWEEP: Duration = Duration::from_secs(1);
 
 impl Calls {
     /// Registers a call, or refuses it because too many are under way.
@@ -120,7 +124,10 @@ impl Calls {
                 self.lines.remove(&call.to.addr);
             }
         }
-        if self.lines.len() > 2 * self.slots.len() + 64 {
+        // A line outlives its last call by a few seconds at most, so a sweep a second keeps no more
+        // of them than that many seconds' calls.
+        if self.lines.len() > self.slots.len() && now.since(self.swept) >= LINES_SWEEP {
+            self.swept = now;
             self.lines.retain(|_, line| !line.idle(now));
         }
         Some(call)

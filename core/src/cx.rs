@@ -3,10 +3,11 @@
 //! A handler reads like the text it implements: screen, ask, remember what comes **then**.
 
 use core::marker::PhantomData;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::calls::{Calls, Charge, Pending};
+use crate::commons::address::HostAddr;
 use crate::commons::bans::{Ban, BanKey, BanReason};
 use crate::commons::sessions::SessionId;
 use crate::commons::{Commons, Notice, Row as CommonsRow};
@@ -40,8 +41,6 @@ pub(crate) struct Shared {
     /// Calls that were refused before they began; their rooms hear of it after the handler.
     pub(crate) stillborn: VecDeque<(Scope, Then, CallError)>,
     pub(crate) notices: VecDeque<Notice>,
-    /// Whether the hints at hand have a time by which they are written.
-    pub(crate) hints_armed: bool,
 }
 
 /// A room's whole world while it handles one thing.
@@ -161,15 +160,6 @@ impl<R: Room> Cx<'_, R> {
         })
     }
 
-    /// Gives a call up; its `then` does not come back.
-    pub fn abandon(&mut self, id: CallId) {
-        if self.shared.calls.close(self.now.mono, id).is_some() {
-            self.shared.timers.disarm(Due::Call(id));
-            self.shared.paced.retain(|(_, paced), _| *paced != id);
-            self.shared.staged.push((R::SCOPE, Output::Abandon { id }));
-        }
-    }
-
     /// Has something checked; `then` comes back with the verdict. Identical jobs are checked once.
     pub fn verify(&mut self, job: VerifyJob, then: R::Then) {
         if let Some(id) = self.shared.jobs.open(&job, R::SCOPE, then.into()) {
@@ -220,42 +210,94 @@ impl<R: Room> Cx<'_, R> {
             .push((R::SCOPE, Output::Event(event.into())));
     }
 
-    /// Bans whoever goes by `keys` for the operator's ban window.
-    pub fn ban(&mut self, keys: Vec<BanKey>, reason: BanReason) {
+    /// Takes the peer at `addr` out of sight if a ban covers it.
+    pub(crate) fn judge_peer_at(&mut self, addr: &HostAddr) {
+        let wall = self.now.wall;
+        let commons = &mut self.shared.commons;
+        if let Some((key, _)) = commons.peers.find(addr) {
+            commons.judge_peer(wall, key);
+        }
+    }
+
+    /// Bans `address` and whoever goes by `keys` for the operator's ban window.
+    pub fn ban(&mut self, address: &HostAddr, keys: Vec<BanKey>, reason: BanReason) {
         let since_us = self.now.wall.as_micros();
         let until_us = since_us.saturating_add(micros(self.shared.config.ban_window));
+        let address = BanKey::of_address(address);
+        let BanKey::Address(text) = &address else {
+            return;
+        };
         let ban = Ban {
             reason,
             since_us,
             until_us,
+            address: text.clone(),
         };
-        for key in keys {
+        let names: BTreeSet<BanKey> = keys.into_iter().chain([address]).collect();
+        for key in names {
             let (commons, journal) = self.commons_mut();
             commons.bans.set(key.clone(), ban.clone());
-            journal.put(
-                Scope::Commons,
-                CommonsRow::Ban(key.clone(), Some(ban.clone())).into(),
-            );
+            let row = CommonsRow::Ban(key.clone(), Some(ban.clone()));
+            journal.put(Scope::Commons, row.into());
             self.notify(Notice::Banned(key));
         }
+        self.shared.commons.judge_peers(self.now.wall);
         self.shared.arm_ban_sweep(self.now);
     }
 
-    /// Lifts the bans on `keys`; tells whether there was one.
-    pub fn unban(&mut self, keys: &[BanKey]) -> bool {
+    /// Lifts the ban on `address` together with all that was entered for it, and the bans on
+    /// `keys`; tells whether there was one.
+    pub fn unban(&mut self, address: &HostAddr, keys: Vec<BanKey>) -> bool {
+        let mut keys = keys;
+        keys.extend(
+            self.shared
+                .commons
+                .bans
+                .entered_for(&BanKey::of_address(address)),
+        );
         let mut lifted = false;
         for key in keys {
             let (commons, journal) = self.commons_mut();
-            if commons.bans.lift(key) {
-                journal.put(Scope::Commons, CommonsRow::Ban(key.clone(), None).into());
+            if commons.bans.lift(&key) {
+                journal.put(Scope::Commons, CommonsRow::Ban(key, None).into());
                 lifted = true;
             }
+        }
+        if lifted {
+            self.shared.commons.judge_peers(self.now.wall);
+            self.shared.arm_ban_sweep(self.now);
+            self.notify(Notice::Unbanned);
         }
         lifted
     }
 }
 
 impl Shared {
+    /// Takes out the bans that have ended, so that nobody ever meets one.
+    pub(crate) fn sweep_bans(&mut self, now: Now) {
+        let mut ended = false;
+        while let Some(key) = self.commons.bans.pop_ended(now.wall) {
+            self.journal
+                .put(Scope::Commons, CommonsRow::Ban(key, None).into());
+            let event = Output::Event(NodeEvent::BanExpired.into());
+            self.staged.push((Scope::Commons, event));
+            ended = true;
+        }
+        if ended {
+            self.commons.judge_peers(now.wall);
+            self.notices.push_back(Notice::Unbanned);
+            self.arm_ban_sweep(now);
+        }
+    }
+
+    /// Whether a call must not go out because its peer was banned while it waited.
+    pub(crate) fn is_banned_endpoint(&self, now: Now, to: &Endpoint) -> bool {
+        let bans = &self.commons.bans;
+        !bans.is_empty()
+            && (bans.covers(now.wall, &BanKey::of_address(&to.addr))
+                || matches!(to.trust, Trust::Pinned(id) if bans.covers(now.wall, &BanKey::Fingerprint(id))))
+    }
+
     /// Wakes when the next ban ends; after a minute at the latest, since clocks jump.
     pub(crate) fn arm_ban_sweep(&mut self, now: Now) {
         match self.commons.bans.next_end() {

@@ -36,6 +36,7 @@ pub(crate) struct Gate {
     newest: [CommitSeq; Scope::COUNT],
     held: [VecDeque<(CommitSeq, Output)>; Scope::COUNT],
     held_total: usize,
+    held_bytes: usize,
 }
 
 impl Gate {
@@ -56,8 +57,9 @@ impl Gate {
         if need <= self.persisted && self.held[scope as usize].is_empty() {
             return Some(output);
         }
-        self.held[scope as usize].push_back((need, output));
         self.held_total += 1;
+        self.held_bytes += output.byte_size();
+        self.held[scope as usize].push_back((need, output));
         None
     }
 
@@ -75,6 +77,7 @@ impl Gate {
             {
                 if let Some((_, output)) = queue.pop_front() {
                     self.held_total -= 1;
+                    self.held_bytes -= output.byte_size();
                     release(output);
                 }
             }
@@ -89,6 +92,11 @@ impl Gate {
     /// Outputs that wait.
     pub(crate) const fn held(&self) -> usize {
         self.held_total
+    }
+
+    /// Bytes that wait with them.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     fn need(&self, scope: Scope) -> CommitSeq {

@@ -25,8 +25,33 @@ pub const SYNC_PEERS_MAX: usize = 32;
 pub const SYNC_PROBES_MAX: usize = 16;
 /// Transactions pushed in one request.
 pub const PUSH_CHUNK_MAX: usize = 1024;
+/// Hashes that a mempool session remembers as the peer's, and as refused.
+pub const SESSION_HASHES_MAX: usize = 4_096;
+/// Pending commands of a former run that are checked at a time.
+pub const RELOAD_CHUNK_MAX: usize = 512;
+/// Mined commands that a pool remembers. Source: Chainweb's index of recently mined transactions.
+pub const MINED_MAX: usize = 1_048_576;
+/// Commands that a pool remembers to have failed in a block. Chainweb has no bound.
+pub const BAD_MAX: usize = 65_536;
 /// Hints are written at the latest after this long.
 pub const HINT_DELAY: Duration = Duration::from_secs(1);
+/// Hints that wait; with this many they are written at once.
+pub const HINTS_MAX: usize = 4_096;
+/// Bytes of answers that wait for the disk; beyond it requests are refused.
+pub const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Deadlines that one tick looks at; the others are left due.
+pub const TICK_DEADLINES_MAX: usize = 64;
+/// Peers that one synchronisation forgets at most; the others are left for the next.
+pub const PRUNED_MAX: usize = 64;
+/// Who may wait for one probe; more are refused.
+pub const WAITERS_MAX: usize = 64;
+/// First pages of peers that are kept ready, over all networks; others are made on demand.
+pub const CACHED_PAGES_MAX: usize = 64;
+/// Peers learned from others that wait to be probed, in all.
+pub const LEARNED_MAX: usize = 1_024;
+/// Bytes of commands in one answer to a lookup, before they are written as JSON; asking for more is
+/// refused. Peers take [`BODY_BYTES_MAX`] at most, other clients may be more patient.
+pub const LOOKUP_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// A peer is forgotten after more failures than this, if it has not been reached for
 /// [`PEER_SILENCE_MAX`].
 pub const PEER_FAILURES_MAX: u32 = 5;

@@ -13,12 +13,12 @@ use crate::cx::Shared;
 use crate::event::NodeEvent;
 use crate::gate::{CommitSeq, Gate};
 use crate::input::{Answer, CallError, CallId, Caller, Input, Listener, RequestId};
-use crate::limits::HINT_DELAY;
+use crate::limits::{HELD_BYTES_MAX, HINT_DELAY, TICK_DEADLINES_MAX};
 use crate::lookup::Lookup;
 use crate::outbox::Outbox;
 use crate::output::Output;
 use crate::rng::{Seed, Stream};
-use crate::rooms::{Refused, Response, Rooms, Row, Scope};
+use crate::rooms::{Refused, Request, Response, Rooms, Row, Scope};
 use crate::rows::{Journal, RowError};
 use crate::time::{Instant, Now};
 use crate::timers::{Due, Timers};
@@ -32,6 +32,8 @@ pub struct Node {
     rooms: Rooms,
     owed: Lookup<RequestId, ()>,
     draining: bool,
+    /// The earliest deadline, as of the end of the last input.
+    wake: Option<Instant>,
 }
 
 /// Why durable rows do not make a node.
@@ -90,6 +92,7 @@ impl Node {
                 row => rooms.restore(now, row)?,
             }
         }
+        commons.judge_peers(now.wall);
         let mut timers = Timers::default();
         timers.arm(Due::Start, now.mono);
         let owed = Lookup::new(rng.bits());
@@ -105,9 +108,9 @@ impl Node {
             paced: BTreeMap::new(),
             stillborn: VecDeque::new(),
             notices: VecDeque::new(),
-            hints_armed: false,
         };
         Ok(Self {
+            wake: shared.timers.earliest(),
             shared,
             rooms,
             owed,
@@ -117,25 +120,9 @@ impl Node {
 
     /// Feeds one input; whatever the node wants done is appended to `out`.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Outbox) {
+        self.shared.sweep_bans(now);
         match input {
-            Input::Request { id, from, request } => {
-                if let Some(refused) = self.refuses(now, &from) {
-                    let event = match refused {
-                        Refused::Banned => NodeEvent::BannedCallerRefused,
-                        Refused::Busy | Refused::Draining => NodeEvent::RequestRefused,
-                    };
-                    out.push(Output::Event(event.into()));
-                    out.push(Output::Respond {
-                        id,
-                        response: Response::Refused(refused),
-                    });
-                } else {
-                    let reused = self.owed.insert(id, ()).is_some();
-                    assert!(!reused, "request {id:?} was given twice");
-                    self.rooms
-                        .request(now, &mut self.shared, id, &from, request);
-                }
-            }
+            Input::Request { id, from, request } => self.request(now, id, &from, request, out),
             Input::Hangup { id } => {
                 self.owed.remove(&id);
             }
@@ -148,16 +135,19 @@ impl Node {
             }
             Input::Persisted { upto } => self.persisted(now, upto, out),
             Input::Tick => self.tick(now),
-            Input::Drain => self.draining = true,
+            Input::Drain => {
+                self.draining = true;
+                self.shared.journal.flush();
+            }
         }
         self.settle(now, out);
+        self.wake = self.shared.timers.earliest();
     }
 
-    /// When the next [`Input::Tick`] is due. O(log n) in the deadlines, and changes only inside
-    /// [`Self::handle`].
+    /// When the next [`Input::Tick`] is due. O(1), and changes only inside [`Self::handle`].
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.shared.timers.earliest()
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.wake
     }
 
     /// All durable state as rows: what the disk must hold once every commit is durable.
@@ -231,16 +221,51 @@ impl Node {
         self.rooms.gauges(gauge);
     }
 
+    fn request(
+        &mut self,
+        now: Now,
+        id: RequestId,
+        from: &Caller,
+        request: Request,
+        out: &mut Outbox,
+    ) {
+        let refused = self.refuses(now, from);
+        let event = match refused {
+            Some(Refused::Banned) => Some(NodeEvent::BannedCallerRefused),
+            Some(Refused::Busy | Refused::Draining) => Some(NodeEvent::RequestRefused),
+            None => None,
+        };
+        out.extend(event.map(|event| Output::Event(event.into())));
+        if let Some(refused @ (Refused::Busy | Refused::Draining)) = refused {
+            // Nothing is kept for it, and nothing durable is revealed by it.
+            let response = Response::Refused(refused);
+            return out.push(Output::Respond { id, response });
+        }
+        let reused = self.owed.insert(id, ()).is_some();
+        assert!(!reused, "request {id:?} was given twice");
+        match refused {
+            Some(refused) => {
+                let response = Response::Refused(refused);
+                let output = Output::Respond { id, response };
+                self.shared.staged.push((Scope::Commons, output));
+            }
+            None => self.rooms.request(now, &mut self.shared, id, from, request),
+        }
+    }
+
+    /// Why the node as a whole does not take a request.
     fn refuses(&self, now: Now, from: &Caller) -> Option<Refused> {
         let limits = &self.shared.config.limits;
-        if self.is_banned(now, from) {
+        let gate = &self.shared.gate;
+        if self.owed.len() >= limits.requests_max
+            || gate.in_flight() >= limits.commits_max
+            || gate.held_bytes() >= HELD_BYTES_MAX
+        {
+            Some(Refused::Busy)
+        } else if self.is_banned(now, from) {
             Some(Refused::Banned)
         } else if self.draining {
             Some(Refused::Draining)
-        } else if self.owed.len() >= limits.requests_max
-            || self.shared.gate.in_flight() >= limits.commits_max
-        {
-            Some(Refused::Busy)
         } else {
             None
         }
@@ -274,20 +299,38 @@ impl Node {
             .gate
             .persisted(upto, |output| released.push(output));
         for output in released {
+            if let Output::Call { id, to, .. } = &output
+                && self.shared.is_banned_endpoint(now, to)
+            {
+                self.drop_call(now, *id);
+                continue;
+            }
             self.release(now, output, out);
         }
     }
 
+    /// Looks at deadlines that have come. What does not fit one tick stays due.
     fn tick(&mut self, now: Now) {
-        while let Some(due) = self.shared.timers.pop(now.mono) {
+        for _ in 0..TICK_DEADLINES_MAX {
+            let Some(due) = self.shared.timers.pop(now.mono) else {
+                return;
+            };
             match due {
                 Due::Call(id) => self.expire_call(now, id),
-                Due::FlushHints => {}
+                Due::FlushHints => self.shared.journal.flush(),
                 Due::Pace => self.release_paced(now),
                 Due::Room(timer) => self.rooms.timer(now, &mut self.shared, timer),
                 Due::Start => self.start(now),
-                Due::SweepBans => self.sweep_bans(now),
+                Due::SweepBans => self.shared.arm_ban_sweep(now),
             }
+        }
+    }
+
+    /// Ends a call that nobody was asked yet, because its peer was banned while it waited.
+    fn drop_call(&mut self, now: Now, id: CallId) {
+        if let Some(call) = self.shared.calls.close(now.mono, id) {
+            let failed = (call.scope, call.then, CallError::Refused);
+            self.shared.stillborn.push_back(failed);
         }
     }
 
@@ -330,25 +373,17 @@ impl Node {
                 return;
             }
             let request = entry.remove();
-            if let Some(call) = self.shared.calls.get(id) {
-                let output = Output::Call {
-                    id,
-                    to: call.to.clone(),
-                    request,
-                };
-                self.shared.staged.push((call.scope, output));
+            let Some(call) = self.shared.calls.get(id) else {
+                continue;
+            };
+            let (scope, to) = (call.scope, call.to.clone());
+            if self.shared.is_banned_endpoint(now, &to) {
+                self.drop_call(now, id);
+            } else {
+                let output = Output::Call { id, to, request };
+                self.shared.staged.push((scope, output));
             }
         }
-    }
-
-    fn sweep_bans(&mut self, now: Now) {
-        for key in self.shared.commons.bans.expire(now.wall) {
-            let row = CommonsRow::Ban(key, None);
-            self.shared.journal.put(Scope::Commons, row.into());
-            let event = Output::Event(NodeEvent::BanExpired.into());
-            self.shared.staged.push((Scope::Commons, event));
-        }
-        self.shared.arm_ban_sweep(now);
     }
 
     /// Ends an input: notices are heard, rows become a commit, and the gate sees the outputs.
@@ -362,19 +397,13 @@ impl Node {
                 break;
             }
         }
-        let hints_due = self.shared.journal.hints() > 0
-            && !self.shared.timers.armed(Due::FlushHints)
-            && self.shared.hints_armed;
-        if let Some((rows, touched)) = self.shared.journal.take(hints_due) {
+        if let Some((rows, touched)) = self.shared.journal.take() {
             let seq = self.shared.gate.commit(touched);
             out.push(Output::Commit { seq, rows });
             self.shared.timers.disarm(Due::FlushHints);
-            self.shared.hints_armed = false;
-        } else if self.shared.journal.hints() > 0 && !self.shared.hints_armed {
-            self.shared
-                .timers
-                .arm(Due::FlushHints, now.mono + HINT_DELAY);
-            self.shared.hints_armed = true;
+        } else if self.shared.journal.hints() > 0 && !self.shared.timers.armed(Due::FlushHints) {
+            let at = now.mono + HINT_DELAY;
+            self.shared.timers.arm(Due::FlushHints, at);
         }
         let mut staged = std::mem::take(&mut self.shared.staged);
         for (scope, output) in staged.drain(..) {

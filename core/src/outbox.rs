@@ -17,6 +17,10 @@ impl Outbox {
         self.0.push(output);
     }
 
+    pub(crate) fn extend(&mut self, outputs: impl IntoIterator<Item = Output>) {
+        self.0.extend(outputs);
+    }
+
     /// Whether nothing is wanted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -51,6 +51,18 @@ pub enum Output {
     Event(Event),
 }
 
+impl Output {
+    /// How much memory the output keeps for itself alone, roughly.
+    pub(crate) fn byte_size(&self) -> usize {
+        let owned = match self {
+            Self::Respond { response, .. } => response.byte_size(),
+            Self::Call { request, .. } => request.byte_size(),
+            Self::Abandon { .. } | Self::Commit { .. } | Self::Event(_) | Self::Verify { .. } => 0,
+        };
+        size_of::<Self>() + owned
+    }
+}
+
 const _: () = assert!(size_of::<Output>() <= 128, "bulk belongs behind an Arc");
 
 /// Whom to call.

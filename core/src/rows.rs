@@ -3,6 +3,9 @@
 //! A key is a table tag and fields whose bytes sort as the fields do. A value is a version byte and
 //! JSON for small records (a dump tool can read it), the plain text for transactions.
 
+use std::collections::BTreeMap;
+
+use crate::limits::HINTS_MAX;
 use crate::rooms::{Row, Scope};
 
 /// The version byte that starts every value written by this release.
@@ -90,11 +93,15 @@ pub(crate) fn payload(table: u8, value: &[u8]) -> Result<&[u8], RowError> {
 }
 
 /// The rows of the input at hand, and the hints that wait for a commit to ride along with.
+///
+/// Both are kept by key, so that a commit names every key once and a table of hints that changes
+/// often costs no more than its size.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Journal {
-    promised: Vec<Row>,
-    hints: Vec<Row>,
+    promised: BTreeMap<Vec<u8>, Row>,
+    hints: BTreeMap<Vec<u8>, Row>,
     touched: [bool; Scope::COUNT],
+    flush: bool,
 }
 
 impl Journal {
@@ -102,26 +109,34 @@ impl Journal {
     pub(crate) fn put(&mut self, scope: Scope, row: Row) {
         debug_assert!(!row.lazy(), "a table of hints was written as a promise");
         self.touched[scope as usize] = true;
-        self.promised.push(row);
+        self.promised.insert(row.key(), row);
     }
 
     /// Adds a hint, to be written within a second.
     pub(crate) fn put_lazily(&mut self, row: Row) {
         debug_assert!(row.lazy(), "a table of promises was written as a hint");
-        self.hints.push(row);
+        self.hints.insert(row.key(), row);
+        self.flush |= self.hints.len() >= HINTS_MAX;
+    }
+
+    /// Has the hints written with the input at hand.
+    pub(crate) fn flush(&mut self) {
+        self.flush = true;
     }
 
     pub(crate) fn hints(&self) -> usize {
         self.hints.len()
     }
 
-    /// The commit of this input, if it has one. Hints ride along, older ones first.
-    pub(crate) fn take(&mut self, flush: bool) -> Option<(Vec<Row>, [bool; Scope::COUNT])> {
+    /// The commit of this input, if it has one. Hints ride along with promises.
+    pub(crate) fn take(&mut self) -> Option<(Vec<Row>, [bool; Scope::COUNT])> {
+        let flush = std::mem::take(&mut self.flush);
         if self.promised.is_empty() && !(flush && !self.hints.is_empty()) {
             return None;
         }
-        let mut rows = std::mem::take(&mut self.hints);
-        rows.append(&mut self.promised);
+        let hints = std::mem::take(&mut self.hints);
+        let promised = std::mem::take(&mut self.promised);
+        let rows = hints.into_values().chain(promised.into_values()).collect();
         Some((rows, std::mem::take(&mut self.touched)))
     }
 }

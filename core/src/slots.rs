@@ -52,6 +52,11 @@ impl<T> Slots<T> {
         }
     }
 
+    /// All values, in the order of their slots.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|(_, value)| value.as_ref())
+    }
+
     pub(crate) fn get(&self, slot: Slot) -> Option<&T> {
         match self.slots.get(slot.index as usize) {
             Some((generation, value)) if *generation == slot.generation => value.as_ref(),

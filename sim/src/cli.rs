@@ -104,9 +104,20 @@ impl RunArgs {
         }
         for (id, span) in (1_000_000..).zip(&self.partition) {
             let salt = options.seed ^ u64::from(id);
-            let cut = Cut { id, salt, share: 500, way: Way::Both };
-            options.more_faults.push(Fault { at: span.start, what: What::Cut(cut) });
-            options.more_faults.push(Fault { at: span.end, what: What::Heal(id) });
+            let cut = Cut {
+                id,
+                salt,
+                share: 500,
+                way: Way::Both,
+            };
+            options.more_faults.push(Fault {
+                at: span.start,
+                what: What::Cut(cut),
+            });
+            options.more_faults.push(Fault {
+                at: span.end,
+                what: What::Heal(id),
+            });
         }
         if let Some(chains) = self.chains {
             options.chains = chains;
@@ -165,14 +176,18 @@ fn read_faults(path: &str, nodes: u32) -> Result<Vec<Fault>, String> {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
         }
-        let fault: Fault =
-            line.parse().map_err(|error| format!("{path}, line {}: {error}", number + 1))?;
+        let fault: Fault = line
+            .parse()
+            .map_err(|error| format!("{path}, line {}: {error}", number + 1))?;
         let of = match fault.what {
             What::Crash { node, .. } | What::Drain(node) | What::Start(node) => Some(node),
             What::Cut(_) | What::Heal(_) => None,
         };
         if let Some(node) = of.filter(|node| *node >= nodes) {
-            return Err(format!("{path}, line {}: there is no node {node}", number + 1));
+            return Err(format!(
+                "{path}, line {}: there is no node {node}",
+                number + 1
+            ));
         }
         faults.push(fault);
     }
@@ -181,7 +196,9 @@ fn read_faults(path: &str, nodes: u32) -> Result<Vec<Fault>, String> {
 
 /// A time as `250ms`, `90s`, `10m` or `1h`, in microseconds.
 fn duration(text: &str) -> Result<u64, String> {
-    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|letter: char| !letter.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let unit = match unit {
         "ms" => 1_000,
@@ -201,12 +218,23 @@ fn duration(text: &str) -> Result<u64, String> {
 fn span(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("a span is written 30s..50s")?;
     let (from, to) = (duration(from)?, duration(to)?);
-    if from < to { Ok(from..to) } else { Err("a span ends after it begins".to_owned()) }
+    if from < to {
+        Ok(from..to)
+    } else {
+        Err("a span ends after it begins".to_owned())
+    }
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("seeds are written 0..20")?;
-    let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text:?}: {error}"));
+    let number = |text: &str| {
+        text.parse::<u64>()
+            .map_err(|error| format!("{text:?}: {error}"))
+    };
     let (from, to) = (number(from)?, number(to)?);
-    if from < to { Ok(from..to) } else { Err("there are no seeds in this range".to_owned()) }
+    if from < to {
+        Ok(from..to)
+    } else {
+        Err("there are no seeds in this range".to_owned())
+    }
 }

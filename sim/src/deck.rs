@@ -72,9 +72,15 @@ mod tests {
     fn only_forged_commands_have_false_signatures() {
         for make in [Make::Valid].into_iter().chain(Make::WRONG) {
             let command = command(make, 7, 0, 1_700_000_000, [3; 32]);
-            assert_eq!(Command::decode(&command.canonical_text()), Ok((*command).clone()));
+            assert_eq!(
+                Command::decode(&command.canonical_text()),
+                Ok((*command).clone())
+            );
             let verdict = check(&[VerifyJob::Command(command)]).remove(0);
-            assert_eq!(matches!(verdict, Verdict::Command(Ok(()))), make != Make::Forged);
+            assert_eq!(
+                matches!(verdict, Verdict::Command(Ok(()))),
+                make != Make::Forged
+            );
         }
     }
 }

@@ -60,13 +60,26 @@ impl Disk {
     #[must_use]
     pub fn new(luck: Luck, wire: Wire, keeps: bool, fault: Option<DiskFault>) -> Self {
         let (rows, queue) = (BTreeMap::new(), VecDeque::new());
-        Self { rows, queue, writing: None, reported: 0, luck, wire, fault, keeps }
+        Self {
+            rows,
+            queue,
+            writing: None,
+            reported: 0,
+            luck,
+            wire,
+            fault,
+            keeps,
+        }
     }
 
     /// Takes a commit. If a write begins with it, tells how long that takes.
     pub fn commit(&mut self, speed: &DiskSpeed, seq: u64, rows: Vec<Row>) -> Option<u64> {
         self.queue.push_back((seq, rows));
-        if self.writing.is_some() { None } else { self.write(speed) }
+        if self.writing.is_some() {
+            None
+        } else {
+            self.write(speed)
+        }
     }
 
     /// The write under way ended: gives the newest durable commit, and if another write begins at
@@ -75,7 +88,9 @@ impl Disk {
     /// # Errors
     /// What a row's bytes say against it.
     pub fn written(&mut self, speed: &DiskSpeed) -> Result<(Option<u64>, Option<u64>), String> {
-        let Some(upto) = self.writing.take() else { return Ok((None, None)) };
+        let Some(upto) = self.writing.take() else {
+            return Ok((None, None));
+        };
         let keep = match self.fault {
             Some(DiskFault::Early) => upto.saturating_sub(2),
             Some(DiskFault::Hoards) | None => upto,
@@ -138,7 +153,11 @@ impl Disk {
     /// Begins to write everything that waits.
     fn write(&mut self, speed: &DiskSpeed) -> Option<u64> {
         // An early disk keeps commits waiting that it has reported.
-        self.writing = self.queue.back().map(|(seq, _)| *seq).filter(|seq| *seq > self.reported);
+        self.writing = self
+            .queue
+            .back()
+            .map(|(seq, _)| *seq)
+            .filter(|seq| *seq > self.reported);
         self.writing?;
         if self.fault == Some(DiskFault::Early) {
             return Some(1);
@@ -154,7 +173,9 @@ impl Disk {
         while let Some((seq, _)) = self.queue.front()
             && *seq <= upto
         {
-            let Some((_, rows)) = self.queue.pop_front() else { break };
+            let Some((_, rows)) = self.queue.pop_front() else {
+                break;
+            };
             if !self.keeps {
                 continue;
             }
@@ -176,7 +197,9 @@ impl Disk {
         let stored = match self.wire {
             Wire::Typed => Stored::Row(Box::new(row)),
             Wire::Bytes => {
-                let value = row.value().ok_or("a row that deletes nothing has no value")?;
+                let value = row
+                    .value()
+                    .ok_or("a row that deletes nothing has no value")?;
                 let again = Row::decode(&key, &value).map_err(|error| error.to_string())?;
                 if again != row {
                     return Err(format!("{row:?} was read back as {again:?}"));

@@ -28,7 +28,12 @@ impl<E: Copy> Engine<E> {
     /// An engine at time zero, for parties `0..parties`.
     #[must_use]
     pub fn new(parties: usize) -> Self {
-        Self { schedule: Schedule::new(), counts: vec![0; parties], now: 0, events: 0 }
+        Self {
+            schedule: Schedule::new(),
+            counts: vec![0; parties],
+            now: 0,
+            events: 0,
+        }
     }
 
     /// Microseconds since the world began.
@@ -60,7 +65,15 @@ impl<E: Copy> Engine<E> {
     pub fn at(&mut self, at: u64, from: u32, to: u32, what: E) {
         let count = &mut self.counts[from as usize];
         *count = count.wrapping_add(1);
-        self.schedule.push(Key { at: at.max(self.now), to, from, count: *count }, what);
+        self.schedule.push(
+            Key {
+                at: at.max(self.now),
+                to,
+                from,
+                count: *count,
+            },
+            what,
+        );
     }
 
     /// Lets everything happen that is due before `until`; then it is `until`.

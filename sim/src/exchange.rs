@@ -19,7 +19,10 @@ impl Ticket {
     /// The exchange that a node knows under this name.
     #[must_use]
     pub const fn of_request(id: RequestId) -> Self {
-        Self { index: (id.0 >> 32) as u32, generation: id.0 as u32 }
+        Self {
+            index: (id.0 >> 32) as u32,
+            generation: id.0 as u32,
+        }
     }
 }
 
@@ -84,11 +87,17 @@ impl Exchanges {
         if let Some(index) = self.free.pop() {
             let (generation, slot) = &mut self.slots[index as usize];
             *slot = Some(exchange);
-            return Ticket { index, generation: *generation };
+            return Ticket {
+                index,
+                generation: *generation,
+            };
         }
         let index = self.slots.len() as u32;
         self.slots.push((0, Some(exchange)));
-        Ticket { index, generation: 0 }
+        Ticket {
+            index,
+            generation: 0,
+        }
     }
 
     /// The exchange of that name, unless it is over.
@@ -114,10 +123,16 @@ impl Exchanges {
 
     /// All that are not over, in no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = (Ticket, &Exchange)> {
-        self.slots.iter().enumerate().filter_map(|(index, (generation, slot))| {
-            let ticket = Ticket { index: index as u32, generation: *generation };
-            Some((ticket, slot.as_ref()?))
-        })
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, (generation, slot))| {
+                let ticket = Ticket {
+                    index: index as u32,
+                    generation: *generation,
+                };
+                Some((ticket, slot.as_ref()?))
+            })
     }
 
     /// How many are not over.

@@ -100,7 +100,11 @@ impl Host {
 
     /// Forgets all calls.
     pub fn take_calls(&mut self) -> Vec<Ticket> {
-        std::mem::take(&mut self.calls).into_iter().flatten().map(|(_, ticket)| ticket).collect()
+        std::mem::take(&mut self.calls)
+            .into_iter()
+            .flatten()
+            .map(|(_, ticket)| ticket)
+            .collect()
     }
 }
 

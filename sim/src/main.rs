@@ -81,7 +81,11 @@ fn print(args: &RunArgs, report: &Report, wall: f64) -> io::Result<()> {
             writeln!(out, "fault     {fault}")?;
         }
     }
-    write!(out, "cost      {wall:.2} s wall, {:.0} events/s", report.events as f64 / wall)?;
+    write!(
+        out,
+        "cost      {wall:.2} s wall, {:.0} events/s",
+        report.events as f64 / wall
+    )?;
     if let (Some(cpu), Some(peak)) = (cpu, peak) {
         write!(out, ", {cpu:.2} s cpu, {peak:.0} MiB at most")?;
     }
@@ -128,8 +132,9 @@ fn check_determinism(args: &CheckArgs) -> Result<bool, String> {
         let here = |wire: &str| -> Result<Report, String> {
             let line = std::iter::once("peerage-sim".to_owned()).chain(line.clone());
             let line = line.chain([format!("--wire={wire}")]);
-            let Command::Run(args) =
-                Cli::try_parse_from(line).map_err(|error| error.to_string())?.command
+            let Command::Run(args) = Cli::try_parse_from(line)
+                .map_err(|error| error.to_string())?
+                .command
             else {
                 return Err("the line asks for a run".to_owned());
             };

@@ -71,10 +71,19 @@ fn crashes(faults: &mut Vec<Fault>, luck: &mut Luck, options: &Options, rates: &
             up_from[node as usize] = at + down + 1;
             if drained {
                 let before = at.saturating_sub(luck.range(1_000, 3_000_000));
-                faults.push(Fault { at: before, what: What::Drain(node) });
+                faults.push(Fault {
+                    at: before,
+                    what: What::Drain(node),
+                });
             }
-            faults.push(Fault { at, what: What::Crash { node, silent } });
-            faults.push(Fault { at: at + down, what: What::Start(node) });
+            faults.push(Fault {
+                at,
+                what: What::Crash { node, silent },
+            });
+            faults.push(Fault {
+                at: at + down,
+                what: What::Start(node),
+            });
         }
         at += luck.around(rates.crash_every).max(1);
     }
@@ -87,11 +96,26 @@ fn cuts(faults: &mut Vec<Fault>, luck: &mut Luck, options: &Options, rates: &Fau
     let mut at = luck.around(rates.cut_every);
     let mut id = 0;
     while at < options.duration {
-        let way = if luck.chance(300_000) { Way::Outward } else { Way::Both };
-        let cut = Cut { id, salt: luck.bits(), share: luck.range(50, 550) as u32, way };
+        let way = if luck.chance(300_000) {
+            Way::Outward
+        } else {
+            Way::Both
+        };
+        let cut = Cut {
+            id,
+            salt: luck.bits(),
+            share: luck.range(50, 550) as u32,
+            way,
+        };
         let lasts = luck.around(rates.cut_for);
-        faults.push(Fault { at, what: What::Cut(cut) });
-        faults.push(Fault { at: at + lasts, what: What::Heal(id) });
+        faults.push(Fault {
+            at,
+            what: What::Cut(cut),
+        });
+        faults.push(Fault {
+            at: at + lasts,
+            what: What::Heal(id),
+        });
         id += 1;
         at += luck.around(rates.cut_every).max(1);
     }
@@ -104,7 +128,12 @@ impl fmt::Display for Fault {
             What::Crash { node, silent } => {
                 write!(f, "crash {node} {}", if silent { "silent" } else { "loud" })
             }
-            What::Cut(Cut { id, salt, share, way }) => {
+            What::Cut(Cut {
+                id,
+                salt,
+                share,
+                way,
+            }) => {
                 let way = match way {
                     Way::Both => "both",
                     Way::Outward => "outward",
@@ -146,7 +175,9 @@ fn parse(line: &str) -> Option<Fault> {
         return None;
     }
     let seconds: u64 = seconds.parse().ok()?;
-    let at = seconds.checked_mul(1_000_000)?.checked_add(micros.parse().ok()?)?;
+    let at = seconds
+        .checked_mul(1_000_000)?
+        .checked_add(micros.parse().ok()?)?;
     let what = match *rest {
         ["crash", node, how] => {
             let silent = match how {
@@ -154,7 +185,10 @@ fn parse(line: &str) -> Option<Fault> {
                 "silent" => true,
                 _ => return None,
             };
-            What::Crash { node: node.parse().ok()?, silent }
+            What::Crash {
+                node: node.parse().ok()?,
+                silent,
+            }
         }
         ["cut", id, way, share, salt] => {
             let way = match way {
@@ -163,7 +197,12 @@ fn parse(line: &str) -> Option<Fault> {
                 _ => return None,
             };
             let (id, share) = (id.parse().ok()?, share.parse().ok()?);
-            What::Cut(Cut { id, salt: salt.parse().ok()?, share, way })
+            What::Cut(Cut {
+                id,
+                salt: salt.parse().ok()?,
+                share,
+                way,
+            })
         }
         ["heal", id] => What::Heal(id.parse().ok()?),
         ["drain", node] => What::Drain(node.parse().ok()?),
@@ -190,7 +229,13 @@ mod tests {
             }
         }
         assert_eq!(kinds.len(), 5, "{kinds:?}");
-        for bad in ["", "1.0 heal 1", "1.000000 heal", "x.000000 heal 1", "1.000000 nap 1"] {
+        for bad in [
+            "",
+            "1.0 heal 1",
+            "1.000000 heal",
+            "x.000000 heal 1",
+            "1.000000 nap 1",
+        ] {
             assert!(bad.parse::<Fault>().is_err(), "{bad}");
         }
     }

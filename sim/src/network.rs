@@ -91,8 +91,15 @@ impl Network {
     /// Links between `nodes` nodes, and from `users` users to them.
     #[must_use]
     pub fn new(links: Links, nodes: u32, users: u32, family: Family) -> Self {
-        let luck = (0..nodes + users).map(|party| family.luck(party.into())).collect();
-        Self { links, nodes, luck, cuts: Vec::new() }
+        let luck = (0..nodes + users)
+            .map(|party| family.luck(party.into()))
+            .collect();
+        Self {
+            links,
+            nodes,
+            luck,
+            cuts: Vec::new(),
+        }
     }
 
     /// How long `cargo` travels; `None` if it is lost.
@@ -178,18 +185,34 @@ mod tests {
     #[test]
     fn loss_is_as_often_as_asked_and_time_keeps_its_floor() {
         let mut network = network();
-        let times: Vec<_> = (0..10_000).map(|_| network.cross(0, 1, Cargo::Request)).collect();
+        let times: Vec<_> = (0..10_000)
+            .map(|_| network.cross(0, 1, Cargo::Request))
+            .collect();
         let lost = times.iter().filter(|time| time.is_none()).count();
         assert!((850..1_150).contains(&lost), "{lost}");
-        assert!(times.iter().flatten().all(|time| (1_000..=1_500).contains(time)));
+        assert!(
+            times
+                .iter()
+                .flatten()
+                .all(|time| (1_000..=1_500).contains(time))
+        );
     }
 
     #[test]
     fn a_one_way_cut_lets_the_other_way_through() {
         let mut network = network();
-        let cut = Cut { id: 1, salt: 4, share: 500, way: Way::Outward };
-        let inner = (0..10).find(|node| cut.inside(*node)).expect("someone is inside");
-        let outer = (0..10).find(|node| !cut.inside(*node)).expect("someone is outside");
+        let cut = Cut {
+            id: 1,
+            salt: 4,
+            share: 500,
+            way: Way::Outward,
+        };
+        let inner = (0..10)
+            .find(|node| cut.inside(*node))
+            .expect("someone is inside");
+        let outer = (0..10)
+            .find(|node| !cut.inside(*node))
+            .expect("someone is outside");
         network.cut(cut);
         assert!(network.blocked(inner, outer));
         assert!(!network.blocked(outer, inner));

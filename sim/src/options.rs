@@ -234,7 +234,10 @@ fn limits(luck: &mut Luck, large: bool) -> Limits {
     let commits_max = luck.range(8, 64);
     let probes_max = luck.range(2, 32) as usize;
     if large {
-        return Limits { peers_max: 64, ..base };
+        return Limits {
+            peers_max: 64,
+            ..base
+        };
     }
     if !tight {
         return base;
@@ -252,7 +255,13 @@ fn limits(luck: &mut Luck, large: bool) -> Limits {
 fn work(luck: &mut Luck, nodes: u32, duration: u64) -> Work {
     let users = (nodes / 4).clamp(2, 64);
     let pause = luck.range(100 * MS, 4 * SECOND);
-    let weight = |luck: &mut Luck| if luck.below(5) == 0 { 0 } else { luck.range(1, 20) as u32 };
+    let weight = |luck: &mut Luck| {
+        if luck.below(5) == 0 {
+            0
+        } else {
+            luck.range(1, 20) as u32
+        }
+    };
     // Few enough that every pool holds them all, and that ten thousand nodes share them quickly.
     let fresh_max = (duration / SECOND * 4).clamp(20, 2_000) as u32;
     Work {
@@ -271,7 +280,15 @@ fn work(luck: &mut Luck, nodes: u32, duration: u64) -> Work {
 
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { links, disk, faults, work, sessions, limits, .. } = self;
+        let Self {
+            links,
+            disk,
+            faults,
+            work,
+            sessions,
+            limits,
+            ..
+        } = self;
         let ms = |micros: u64| micros / MS;
         writeln!(
             f,

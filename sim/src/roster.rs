@@ -29,10 +29,15 @@ impl Roster {
     pub fn new(seeds: Seeds, nodes: u32) -> Self {
         let certs = (0..nodes)
             .map(|node| {
-                let key = SigningKey::from_bytes(&seeds.identity(node)).verifying_key().to_bytes();
+                let key = SigningKey::from_bytes(&seeds.identity(node))
+                    .verifying_key()
+                    .to_bytes();
                 // No TLS here: the key stands for the certificate that would carry it.
                 let fingerprint = Fingerprint::of_certificate(&key);
-                PeerCert { fingerprint, key: Some(PublicKey(key)) }
+                PeerCert {
+                    fingerprint,
+                    key: Some(PublicKey(key)),
+                }
             })
             .collect();
         Self { seeds, certs }
@@ -50,7 +55,11 @@ impl Roster {
         let cert = self.cert(node);
         let public_key = PublicKey(cert.key.map_or([0; 32], |key| key.0));
         let secret = self.seeds.identity(node);
-        Identity { fingerprint: cert.fingerprint, public_key, secret }
+        Identity {
+            fingerprint: cert.fingerprint,
+            public_key,
+            secret,
+        }
     }
 
     /// Where the node, or one that does not exist, would be reached.
@@ -68,7 +77,9 @@ impl Roster {
     /// Which node listens at `addr`.
     #[must_use]
     pub fn find(&self, addr: &HostAddr) -> Option<u32> {
-        let Some(IpAddr::V4(ip)) = addr.ip() else { return None };
+        let Some(IpAddr::V4(ip)) = addr.ip() else {
+            return None;
+        };
         let number = u32::from_be_bytes(ip.octets()).checked_sub(0x0100_0001)?;
         (addr.port == PORT && (number as usize) < self.certs.len()).then_some(number)
     }

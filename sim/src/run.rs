@@ -66,11 +66,7 @@ const SETTLE_STEP: u64 = 500_000;
 ///
 /// # Errors
 /// What the log met.
-pub fn run(
-    options: Options,
-    log: Log,
-    mut progress: impl FnMut(Progress),
-) -> io::Result<Report> {
+pub fn run(options: Options, log: Log, mut progress: impl FnMut(Progress)) -> io::Result<Report> {
     let (mut world, mut engine) = World::new(options, log);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         storm(&mut world, &mut engine, &mut progress);
@@ -80,7 +76,9 @@ pub fn run(
         Ok(settled) => settled,
         Err(payload) => {
             let text = panic_text(payload.as_ref());
-            world.findings.miss(engine.now(), world.current, Oracle::Panic, text);
+            world
+                .findings
+                .miss(engine.now(), world.current, Oracle::Panic, text);
             None
         }
     };
@@ -88,16 +86,16 @@ pub fn run(
     report(world, &engine, settled_us)
 }
 
-fn storm(
-    world: &mut World,
-    engine: &mut Engine<Event>,
-    progress: &mut impl FnMut(Progress),
-) {
+fn storm(world: &mut World, engine: &mut Engine<Event>, progress: &mut impl FnMut(Progress)) {
     let duration = world.options.duration;
     while engine.now() < duration {
         let until = (engine.now() + STEP).min(duration);
         engine.run(world, until);
-        progress(Progress { now: engine.now(), duration, events: engine.events() });
+        progress(Progress {
+            now: engine.now(),
+            duration,
+            events: engine.events(),
+        });
     }
 }
 
@@ -136,11 +134,7 @@ fn settle(world: &mut World, engine: &mut Engine<Event>) -> Option<u64> {
     }
 }
 
-fn report(
-    world: World,
-    engine: &Engine<Event>,
-    settled_us: Option<u64>,
-) -> io::Result<Report> {
+fn report(world: World, engine: &Engine<Event>, settled_us: Option<u64>) -> io::Result<Report> {
     let mut fold = Fold::default();
     for host in &world.hosts {
         fold.word(host.fold.finish());
@@ -187,7 +181,9 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Options { seed, nodes, wire, .. } = self.options;
+        let Options {
+            seed, nodes, wire, ..
+        } = self.options;
         let wire = match wire {
             Wire::Bytes => "bytes",
             Wire::Typed => "typed",
@@ -204,7 +200,11 @@ impl fmt::Display for Report {
         writeln!(f, "messages  {}", Listed(&self.messages))?;
         writeln!(f, "unheard   {}", Listed(&self.failures))?;
         writeln!(f, "faults    {}", Listed(&self.faults))?;
-        writeln!(f, "checks    {} asked, {} done", self.checks.0, self.checks.1)?;
+        writeln!(
+            f,
+            "checks    {} asked, {} done",
+            self.checks.0, self.checks.1
+        )?;
         writeln!(f, "told      {}", Listed(&self.told))?;
         for oracle in Oracle::ALL {
             let (checks, misses) = (self.findings.checks(oracle), self.findings.misses(oracle));

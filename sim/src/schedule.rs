@@ -27,7 +27,10 @@ pub struct Key {
 
 impl Key {
     const fn rank(&self) -> (u128, u32) {
-        ((self.at as u128) << 64 | (self.to as u128) << 32 | self.from as u128, self.count)
+        (
+            (self.at as u128) << 64 | (self.to as u128) << 32 | self.from as u128,
+            self.count,
+        )
     }
 }
 
@@ -97,7 +100,9 @@ impl<E: Copy> Schedule<E> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            ring: std::iter::repeat_with(Vec::new).take(BUCKETS as usize).collect(),
+            ring: std::iter::repeat_with(Vec::new)
+                .take(BUCKETS as usize)
+                .collect(),
             occupied: vec![0; (BUCKETS / 64) as usize],
             open: Vec::new(),
             late: BinaryHeap::new(),
@@ -145,12 +150,20 @@ impl<E: Copy> Schedule<E> {
             (None, _) => true,
             (_, None) => false,
         };
-        let next = if late { self.late.peek() } else { self.open.last() }?;
+        let next = if late {
+            self.late.peek()
+        } else {
+            self.open.last()
+        }?;
         if next.key.at >= until {
             return None;
         }
         self.len -= 1;
-        let entry = if late { self.late.pop() } else { self.open.pop() }?;
+        let entry = if late {
+            self.late.pop()
+        } else {
+            self.open.pop()
+        }?;
         Some((entry.key, entry.what))
     }
 
@@ -163,9 +176,15 @@ impl<E: Copy> Schedule<E> {
 
     /// Opens the next bucket that holds something.
     fn advance(&mut self) -> bool {
-        let Some(next) = self.next_bucket() else { return false };
+        let Some(next) = self.next_bucket() else {
+            return false;
+        };
         self.bucket = next;
-        while self.far.peek().is_some_and(|entry| entry.key.at / BUCKET < next + BUCKETS) {
+        while self
+            .far
+            .peek()
+            .is_some_and(|entry| entry.key.at / BUCKET < next + BUCKETS)
+        {
             if let Some(entry) = self.far.pop() {
                 self.put(entry.key.at / BUCKET, entry);
             }
@@ -173,7 +192,8 @@ impl<E: Copy> Schedule<E> {
         let slot = (next % BUCKETS) as usize;
         std::mem::swap(&mut self.open, &mut self.ring[slot]);
         self.occupied[slot / 64] &= !(1 << (slot % 64));
-        self.open.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.key));
+        self.open
+            .sort_unstable_by_key(|entry| std::cmp::Reverse(entry.key));
         true
     }
 
@@ -239,7 +259,10 @@ mod tests {
             assert_eq!(schedule.len(), heap.len());
         }
         while let Some(entry) = heap.pop() {
-            assert_eq!(schedule.pop_before(u64::MAX).map(|(key, _)| key), Some(entry.key));
+            assert_eq!(
+                schedule.pop_before(u64::MAX).map(|(key, _)| key),
+                Some(entry.key)
+            );
         }
         assert!(schedule.is_empty());
         assert_eq!(schedule.pop_before(u64::MAX).map(|(key, _)| key), None);
@@ -249,7 +272,11 @@ mod tests {
     fn gives_what_a_heap_gives() {
         for number in 0..200 {
             check(number, &[1, 50, 2_000, 100_000], 400);
-            check(number, &[10, 1_000_000, 8_192_000, 8_193_000, 60_000_000], 400);
+            check(
+                number,
+                &[10, 1_000_000, 8_192_000, 8_193_000, 60_000_000],
+                400,
+            );
             check(number, &[3_600_000_000, 5], 100);
         }
     }
@@ -259,7 +286,15 @@ mod tests {
         let mut schedule = Schedule::new();
         let keys = [(2, 0, 0), (1, 1, 5), (1, 1, 4), (1, 0, 9)];
         for (to, from, count) in keys {
-            schedule.push(Key { at: 5_000, to, from, count }, ());
+            schedule.push(
+                Key {
+                    at: 5_000,
+                    to,
+                    from,
+                    count,
+                },
+                (),
+            );
         }
         let order: Vec<_> = std::iter::from_fn(|| schedule.pop_before(u64::MAX))
             .map(|(key, ())| (key.to, key.from, key.count))

@@ -25,7 +25,8 @@ impl Seeds {
     /// The seed that a node is given when it starts for the `incarnation`-th time.
     #[must_use]
     pub fn node(&self, node: u32, incarnation: u32) -> Seed {
-        self.root.derive(&format!("node {node} incarnation {incarnation}"))
+        self.root
+            .derive(&format!("node {node} incarnation {incarnation}"))
     }
 
     /// 32 bytes that belong to a node for good.
@@ -148,7 +149,10 @@ mod tests {
         for _ in 0..100_000 {
             counts[luck.index(10)] += 1;
         }
-        assert!(counts.iter().all(|count| (9_500..10_500).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (9_500..10_500).contains(count)),
+            "{counts:?}"
+        );
         let hits = (0..100_000).filter(|_| luck.chance(250_000)).count();
         assert!((24_000..26_000).contains(&hits), "{hits}");
     }

@@ -109,7 +109,10 @@ impl Tally {
     /// How often this name came.
     #[must_use]
     pub fn of(&self, name: &str) -> u64 {
-        self.0.iter().find(|(other, _)| *other == name).map_or(0, |(_, count)| *count)
+        self.0
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map_or(0, |(_, count)| *count)
     }
 
     /// All counts together.
@@ -137,7 +140,10 @@ impl Log {
     /// Writes lines to `sink`.
     #[must_use]
     pub fn to(sink: Box<dyn io::Write>) -> Self {
-        Self { sink: Some(sink), ..Self::default() }
+        Self {
+            sink: Some(sink),
+            ..Self::default()
+        }
     }
 
     /// Whether anybody reads.
@@ -150,7 +156,12 @@ impl Log {
     /// Begins the line of an input.
     pub fn begin(&mut self, at: u64, node: u32, input: &Input) {
         self.line.clear();
-        let _ = write!(self.line, "{}.{:06} n{node} ", at / 1_000_000, at % 1_000_000);
+        let _ = write!(
+            self.line,
+            "{}.{:06} n{node} ",
+            at / 1_000_000,
+            at % 1_000_000
+        );
         push_short(&mut self.line, input);
     }
 
@@ -202,7 +213,9 @@ fn push_short(line: &mut String, value: &dyn std::fmt::Debug) {
     let start = line.len();
     let _ = write!(line, "{value:?}");
     if line.len() > start + SHORT {
-        let cut = (start..=start + SHORT).rev().find(|at| line.is_char_boundary(*at));
+        let cut = (start..=start + SHORT)
+            .rev()
+            .find(|at| line.is_char_boundary(*at));
         line.truncate(cut.unwrap_or(start));
         line.push('…');
     }

@@ -26,7 +26,9 @@ impl Memo {
         self.asked += 1;
         let cost = COST_BASE + COST_EACH * job.weight() as u64;
         let verdict = self.verdicts.entry(job.digest()).or_insert_with(|| {
-            check(std::slice::from_ref(job)).pop().expect("one job has one verdict")
+            check(std::slice::from_ref(job))
+                .pop()
+                .expect("one job has one verdict")
         });
         (verdict.clone(), cost)
     }

@@ -24,27 +24,44 @@ pub fn carry_request(
     }
     let mut headers = HeaderMap::new();
     if outgoing.json {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
     }
     let (path, query) = match outgoing.target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (outgoing.target.as_str(), None),
     };
-    let head = Head { listener, method: &outgoing.method, path, query, headers: &headers };
+    let head = Head {
+        listener,
+        method: &outgoing.method,
+        path,
+        query,
+        headers: &headers,
+    };
     let routed = match receive(site, &head) {
         Reception::Proceed(routed) => routed,
         Reception::Answer(reply) => {
-            return Err(format!("{request:?} as {outgoing:?} is answered at once with {reply:?}"));
+            return Err(format!(
+                "{request:?} as {outgoing:?} is answered at once with {reply:?}"
+            ));
         }
     };
-    let body = if routed.body_max.is_some() { outgoing.body.clone() } else { Bytes::new() };
+    let body = if routed.body_max.is_some() {
+        outgoing.body.clone()
+    } else {
+        Bytes::new()
+    };
     if routed.body_max.is_some_and(|max| body.len() > max) {
         return Err(format!("{request:?} has a body of {} bytes", body.len()));
     }
     match routed.route.decode(site, body) {
         Ok(decoded) if decoded == *request => Ok(decoded),
         Ok(decoded) => Err(format!("{request:?} arrives as {decoded:?}")),
-        Err(reply) => Err(format!("{request:?} as {outgoing:?} is answered with {reply:?}")),
+        Err(reply) => Err(format!(
+            "{request:?} as {outgoing:?} is answered with {reply:?}"
+        )),
     }
 }
 
@@ -55,7 +72,10 @@ pub fn carry_request(
 pub fn carry_response(request: &Request, response: &Response) -> Result<Response, String> {
     let reply = response.encode();
     if reply.status.as_u16() != response.status() {
-        return Err(format!("{response:?} goes out with status {}", reply.status));
+        return Err(format!(
+            "{response:?} goes out with status {}",
+            reply.status
+        ));
     }
     if let Response::Opaque(_) = response {
         return Ok(response.clone());
@@ -64,6 +84,8 @@ pub fn carry_response(request: &Request, response: &Response) -> Result<Response
     if decoded == *response {
         Ok(decoded)
     } else {
-        Err(format!("{response:?} to {request:?} arrives as {decoded:?}"))
+        Err(format!(
+            "{response:?} to {request:?} arrives as {decoded:?}"
+        ))
     }
 }

@@ -51,7 +51,9 @@ impl Workload {
     #[must_use]
     pub fn new(seeds: &Seeds, options: &Options) -> Self {
         let family = seeds.family("users");
-        let users = (0..options.work.users).map(|user| family.luck(user.into())).collect();
+        let users = (0..options.work.users)
+            .map(|user| family.luck(user.into()))
+            .collect();
         Self {
             work: options.work.clone(),
             nodes: options.nodes,
@@ -75,15 +77,37 @@ impl Workload {
         let request = self.request(&mut luck, roster, wall_secs);
         let node = luck.below(self.nodes.into()) as u32;
         let operator = matches!(request, Request::Bans(_)) || luck.chance(300_000);
-        let listener = if operator { Listener::Api } else { Listener::P2p };
+        let listener = if operator {
+            Listener::Api
+        } else {
+            Listener::P2p
+        };
         let hasty = luck.chance(60_000);
-        let patience = if hasty { luck.below(200_000) } else { 30 * SECOND };
+        let patience = if hasty {
+            luck.below(200_000)
+        } else {
+            30 * SECOND
+        };
         self.users[user as usize] = luck;
-        Action { node, listener, request, patience }
+        Action {
+            node,
+            listener,
+            request,
+            patience,
+        }
     }
 
     fn request(&mut self, luck: &mut Luck, roster: &Roster, wall_secs: u64) -> Request {
-        let Work { insert, repeat, invalid, read, page, put, ban, .. } = self.work;
+        let Work {
+            insert,
+            repeat,
+            invalid,
+            read,
+            page,
+            put,
+            ban,
+            ..
+        } = self.work;
         let weights = [insert, repeat, invalid, read, page, put, ban];
         let mut place = luck.below(weights.iter().copied().map(u64::from).sum());
         let mut choice = 0;
@@ -113,9 +137,11 @@ impl Workload {
         if self.sent.len() as u32 + count > self.work.fresh_max {
             return self.read(luck);
         }
-        let commands: Vec<_> =
-            (0..count).map(|_| self.make(Make::Valid, chain, wall_secs)).collect();
-        self.sent.extend(commands.iter().map(|command| (chain, command.clone())));
+        let commands: Vec<_> = (0..count)
+            .map(|_| self.make(Make::Valid, chain, wall_secs))
+            .collect();
+        self.sent
+            .extend(commands.iter().map(|command| (chain, command.clone())));
         mempool(chain, chainweb_mempool::Query::Insert(commands))
     }
 
@@ -160,8 +186,14 @@ impl Workload {
 
     fn page(&self, luck: &mut Luck) -> Request {
         let network = self.network(luck);
-        let limit = if luck.chance(500_000) { Some(luck.below(20)) } else { None };
-        let next = luck.chance(300_000).then(|| Cursor::Inclusive(luck.below(30) as i64));
+        let limit = if luck.chance(500_000) {
+            Some(luck.below(20))
+        } else {
+            None
+        };
+        let next = luck
+            .chance(300_000)
+            .then(|| Cursor::Inclusive(luck.below(30) as i64));
         Request::ChainwebPeers(chainweb_peers::Request::Page {
             network,
             query: PageQuery { limit, next },
@@ -176,7 +208,11 @@ impl Workload {
             peer.address = Roster::addr(GHOSTS + luck.below(50) as u32);
         } else if luck.chance(50_000) {
             // A lie: somebody else's certificate.
-            peer.id = Some(roster.cert(luck.below(self.nodes.into()) as u32).fingerprint);
+            peer.id = Some(
+                roster
+                    .cert(luck.below(self.nodes.into()) as u32)
+                    .fingerprint,
+            );
         }
         Request::ChainwebPeers(chainweb_peers::Request::Put { network, peer })
     }
@@ -184,7 +220,11 @@ impl Workload {
     fn ban(&self, luck: &mut Luck) -> Request {
         let addr = Roster::addr(luck.below(self.nodes.into()) as u32);
         let lift = luck.chance(300_000);
-        let command = if lift { bans::Command::Unban } else { bans::Command::Ban };
+        let command = if lift {
+            bans::Command::Unban
+        } else {
+            bans::Command::Ban
+        };
         Request::Bans(bans::Request { addr, command })
     }
 }

@@ -3,13 +3,13 @@
 //! The world carries out what nodes want and tells them what came of it, always by way of the
 //! schedule. It holds no opinion on what is said; what must hold is for the oracles to say.
 
+use peerage_core::commons::network::{ChainwebVersion, NodeVersion};
 use peerage_core::http::Site;
 use peerage_core::verify::Verdict;
 use peerage_core::{
     Answer, CallError, CallId, CommitSeq, Config, Endpoint, Input, Listener, Node, Outbox, Output,
     Part, Request, RequestId, Response, Row, Trust, VerifyId, VersionHeader,
 };
-use peerage_core::commons::network::{ChainwebVersion, NodeVersion};
 
 use crate::disk::{Disk, DiskFault};
 use crate::engine::{Engine, Machine};
@@ -117,14 +117,20 @@ impl World {
         let mut faults = nemesis::draw(&seeds, &options);
         faults.extend_from_slice(&options.more_faults);
         nemesis::sort(&mut faults);
-        let crashes = faults.iter().any(|fault| matches!(fault.what, What::Crash { .. }));
+        let crashes = faults
+            .iter()
+            .any(|fault| matches!(fault.what, What::Crash { .. }));
         // Audited nodes are spread evenly.
         let stride = nodes.div_ceil(options.audited.max(1));
         let hosts: Vec<Host> = (0..nodes)
             .map(|node| {
                 let audited = options.audited > 0 && node % stride == 0;
-                let disk =
-                    Disk::new(disks.luck(node.into()), options.wire, audited || crashes, fault);
+                let disk = Disk::new(
+                    disks.luck(node.into()),
+                    options.wire,
+                    audited || crashes,
+                    fault,
+                );
                 let skew = luck.below(2 * options.skew + 1) as i64 - options.skew as i64;
                 Host::new(disk, skew, audited)
             })
@@ -146,7 +152,10 @@ impl World {
         let world = Self {
             workload: Workload::new(&seeds, &options),
             network: Network::new(options.links.clone(), nodes, users, seeds.family("network")),
-            site: Site { network: ChainwebVersion::Development, chains: options.chains },
+            site: Site {
+                network: ChainwebVersion::Development,
+                chains: options.chains,
+            },
             version: NodeVersion::new(&[2, 32, 0]),
             seeds,
             roster,
@@ -176,8 +185,7 @@ impl World {
     fn config(&self, node: u32) -> Config {
         let options = &self.options;
         let identity = self.roster.identity(node);
-        let mut config =
-            Config::new(ChainwebVersion::Development, identity, Roster::addr(node));
+        let mut config = Config::new(ChainwebVersion::Development, identity, Roster::addr(node));
         config.chains = options.chains;
         config.ban_window = options.ban_window;
         config.sessions = options.sessions.clone();
@@ -305,7 +313,9 @@ impl World {
         let at = engine.now();
         let host = &mut self.hosts[node as usize];
         let now = host.now(at);
-        let Some(machine) = host.node.as_mut() else { return };
+        let Some(machine) = host.node.as_mut() else {
+            return;
+        };
         fold_input(&mut host.fold, at, from, &input);
         if self.log.on() {
             self.log.begin(at, node, &input);
@@ -344,13 +354,7 @@ impl World {
     }
 
     /// Does what a node wants. `released` tells that the gate may have held it for a while.
-    fn carry_out(
-        &mut self,
-        engine: &mut Engine<Event>,
-        node: u32,
-        output: Output,
-        released: bool,
-    ) {
+    fn carry_out(&mut self, engine: &mut Engine<Event>, node: u32, output: Output, released: bool) {
         match output {
             Output::Abandon { id } => {
                 if self.options.sabotage == Some(Sabotage::DeafToAbandon) {
@@ -387,13 +391,7 @@ impl World {
         }
     }
 
-    fn commit(
-        &mut self,
-        engine: &mut Engine<Event>,
-        node: u32,
-        seq: CommitSeq,
-        rows: Vec<Row>,
-    ) {
+    fn commit(&mut self, engine: &mut Engine<Event>, node: u32, seq: CommitSeq, rows: Vec<Row>) {
         let host = &mut self.hosts[node as usize];
         self.findings.looked(Oracle::Commits);
         let seen = match self.options.sabotage {
@@ -402,7 +400,8 @@ impl World {
         };
         if let Err(expected) = host.promises.commit(seen, &rows, host.audited) {
             let text = format!("commit {seen} came instead of {expected}");
-            self.findings.miss(engine.now(), Some(node), Oracle::Commits, text);
+            self.findings
+                .miss(engine.now(), Some(node), Oracle::Commits, text);
         }
         if let Some(time) = host.disk.commit(&self.options.disk, seq.0, rows) {
             engine.after(time, node, node, Event::Written(host.run));
@@ -421,11 +420,15 @@ impl World {
                 }
                 if let Some(upto) = upto {
                     host.promises.persisted(upto);
-                    let input = Input::Persisted { upto: CommitSeq(upto) };
+                    let input = Input::Persisted {
+                        upto: CommitSeq(upto),
+                    };
                     self.feed(engine, node, node, input);
                 }
             }
-            Err(error) => self.findings.miss(engine.now(), Some(node), Oracle::Wire, error),
+            Err(error) => self
+                .findings
+                .miss(engine.now(), Some(node), Oracle::Wire, error),
         }
     }
 
@@ -471,7 +474,9 @@ impl World {
     fn send(&mut self, engine: &mut Engine<Event>, ticket: Ticket, from: u32, to: u32) {
         let time = self.network.cross(from, to, Cargo::Request);
         let lost = time.is_none() || self.network.blocked(from, to);
-        let Some(exchange) = self.exchanges.get_mut(ticket) else { return };
+        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+            return;
+        };
         match time {
             Some(time) if !lost => {
                 exchange.arrives = engine.now() + time;
@@ -482,7 +487,9 @@ impl World {
     }
 
     fn arrive(&mut self, engine: &mut Engine<Event>, ticket: Ticket) {
-        let Some(exchange) = self.exchanges.get_mut(ticket) else { return };
+        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+            return;
+        };
         let (caller, callee) = (exchange.caller, exchange.callee);
         let hermit = self.options.sabotage == Some(Sabotage::Hermit) && callee == 1;
         if self.network.blocked(caller, callee) || hermit {
@@ -505,8 +512,11 @@ impl World {
             return self.fail(engine, ticket, CallError::IdentityMismatch);
         }
         exchange.place = Place::Asked;
-        let request =
-            if exchange.keeps { exchange.request.clone() } else { exchange.request.take() };
+        let request = if exchange.keeps {
+            exchange.request.clone()
+        } else {
+            exchange.request.take()
+        };
         let Some(mut request) = request else { return };
         let listener = exchange.listener;
         if self.options.wire == Wire::Bytes {
@@ -515,7 +525,8 @@ impl World {
             match wire::carry_request(&self.site, listener, &request, garbled) {
                 Ok(carried) => request = carried,
                 Err(error) => {
-                    self.findings.miss(engine.now(), Some(callee), Oracle::Wire, error);
+                    self.findings
+                        .miss(engine.now(), Some(callee), Oracle::Wire, error);
                 }
             }
         }
@@ -523,7 +534,11 @@ impl World {
             None => self.roster.caller(caller),
             Some(user) => Roster::user(user, listener),
         };
-        let input = Input::Request { id: ticket.request(), from, request };
+        let input = Input::Request {
+            id: ticket.request(),
+            from,
+            request,
+        };
         self.feed(engine, callee, caller, input);
     }
 
@@ -555,8 +570,11 @@ impl World {
         if let (Some(request), false) = (&exchange.request, refused) {
             self.findings.looked(Oracle::Durable);
             // What left at once must wait for everything; what was held, for what came before it.
-            let need =
-                if released { exchange.need } else { host.promises.need(request.scope()) };
+            let need = if released {
+                exchange.need
+            } else {
+                host.promises.need(request.scope())
+            };
             if !host.promises.covers(need) {
                 let text = format!("{} is answered before commit {need}", request.name());
                 self.findings.miss(now, Some(node), Oracle::Durable, text);
@@ -603,7 +621,9 @@ impl World {
     }
 
     fn answer(&mut self, engine: &mut Engine<Event>, ticket: Ticket) {
-        let Some(exchange) = self.exchanges.get_mut(ticket) else { return };
+        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+            return;
+        };
         if self.network.blocked(exchange.callee, exchange.caller) {
             exchange.place = Place::Gone;
             if exchange.given_up {
@@ -614,7 +634,15 @@ impl World {
         let cert = self.roster.cert(exchange.callee);
         let response = exchange.response.take().unwrap_or(Response::Opaque(500));
         let version = VersionHeader::Declared(self.version.clone());
-        self.reply(engine, ticket, Ok(Answer { response, version, cert: Some(cert) }));
+        self.reply(
+            engine,
+            ticket,
+            Ok(Answer {
+                response,
+                version,
+                cert: Some(cert),
+            }),
+        );
     }
 
     /// Tells whoever asked what came of it.
@@ -624,7 +652,9 @@ impl World {
         ticket: Ticket,
         result: Result<Answer, CallError>,
     ) {
-        let Some(exchange) = self.exchanges.close(ticket) else { return };
+        let Some(exchange) = self.exchanges.close(ticket) else {
+            return;
+        };
         if let Err(error) = &result {
             self.failures.count(failure(*error));
         }
@@ -645,17 +675,25 @@ impl World {
 
     /// Sends the news back that there will be no answer.
     fn fail(&mut self, engine: &mut Engine<Event>, ticket: Ticket, error: CallError) {
-        let Some(exchange) = self.exchanges.get_mut(ticket) else { return };
+        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+            return;
+        };
         exchange.place = Place::Returning;
         let caller = exchange.caller;
         // A host that does not exist is found out at the caller's own side.
-        let from = if exchange.callee == u32::MAX { caller } else { exchange.callee };
+        let from = if exchange.callee == u32::MAX {
+            caller
+        } else {
+            exchange.callee
+        };
         let time = self.network.cross(from, caller, Cargo::Signal).unwrap_or(0);
         engine.after(time, from, caller, Event::Fail(ticket, error));
     }
 
     fn failed(&mut self, engine: &mut Engine<Event>, ticket: Ticket, error: CallError) {
-        let Some(exchange) = self.exchanges.get_mut(ticket) else { return };
+        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+            return;
+        };
         let (callee, caller) = (exchange.callee, exchange.caller);
         if callee != u32::MAX && self.network.blocked(callee, caller) {
             exchange.place = Place::Gone;
@@ -669,7 +707,9 @@ impl World {
 
     /// The caller does not wait any longer. If `told`, the connection is seen to break.
     fn give_up(&mut self, engine: &mut Engine<Event>, ticket: Ticket, told: bool) {
-        let Some(exchange) = self.exchanges.get_mut(ticket) else { return };
+        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+            return;
+        };
         exchange.given_up = true;
         let (caller, callee) = (exchange.caller, exchange.callee);
         match exchange.place {
@@ -679,7 +719,10 @@ impl World {
             Place::Returning => {}
             Place::Asked | Place::Travelling => {
                 if told && self.network.notices_hangup(caller) {
-                    let time = self.network.cross(caller, callee, Cargo::Signal).unwrap_or(0);
+                    let time = self
+                        .network
+                        .cross(caller, callee, Cargo::Signal)
+                        .unwrap_or(0);
                     // A connection's end never overtakes what was sent on it.
                     let at = (engine.now() + time).max(exchange.arrives + 1);
                     engine.at(at, caller, callee, Event::Hangup(ticket));
@@ -689,13 +732,21 @@ impl World {
     }
 
     fn hangup(&mut self, engine: &mut Engine<Event>, ticket: Ticket) {
-        let Some(exchange) = self.exchanges.get_mut(ticket) else { return };
-        if exchange.place == Place::Asked
-            && !self.network.blocked(exchange.caller, exchange.callee)
+        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+            return;
+        };
+        if exchange.place == Place::Asked && !self.network.blocked(exchange.caller, exchange.callee)
         {
             let callee = exchange.callee;
             self.exchanges.close(ticket);
-            self.feed(engine, callee, callee, Input::Hangup { id: ticket.request() });
+            self.feed(
+                engine,
+                callee,
+                callee,
+                Input::Hangup {
+                    id: ticket.request(),
+                },
+            );
         }
     }
 
@@ -794,8 +845,14 @@ impl World {
 
     /// Looks at a node's tables.
     pub(crate) fn audit_bounds(&mut self, at: u64, node: u32) {
-        let Some(machine) = &self.hosts[node as usize].node else { return };
-        let part = if self.options.sabotage == Some(Sabotage::TinyBounds) { 100 } else { 1 };
+        let Some(machine) = &self.hosts[node as usize].node else {
+            return;
+        };
+        let part = if self.options.sabotage == Some(Sabotage::TinyBounds) {
+            100
+        } else {
+            1
+        };
         self.findings.looked(Oracle::Bounds);
         let findings = &mut self.findings;
         crate::oracle::bounds(machine, part, |text| {

@@ -608,5 +608,5 @@ fn abridged(line: &str) -> String {
     )
 }
 
-const LINE_MAX: usize = 4_000;
+const LINE_MAX: usize = 1_000;
 const ROUNDS_MAX: usize = 1_000_000;

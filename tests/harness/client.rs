@@ -14,6 +14,12 @@ impl Client {
         Self::new("127.0.0.1:50000", Listener::Api)
     }
 
+    /// An operator on the API listener, from elsewhere.
+    #[must_use]
+    pub fn operator_at(addr: &str) -> Self {
+        Self::new(addr, Listener::Api)
+    }
+
     /// Somebody on the P2P listener who shows no certificate.
     #[must_use]
     pub fn stranger(addr: &str) -> Self {

@@ -24,6 +24,7 @@ fn ban(name: &str, since: u64) -> Row {
         reason: BanReason::Manual,
         since_us: since,
         until_us: since + 1,
+        address: name.to_owned(),
     };
     CommonsRow::Ban(BanKey::Address(name.to_owned()), Some(ban)).into()
 }

@@ -5,7 +5,7 @@
 
 use core::fmt;
 use core::str::FromStr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,9 @@ pub struct Ban {
     pub since_us: u64,
     /// When it ends, in microseconds since the Unix epoch.
     pub until_us: u64,
+    /// The address that was banned, as [`BanKey::Address`] has it: all names entered for it are
+    /// forgiven together, even when nobody knows any more whose they were.
+    pub address: String,
 }
 
 /// Why someone is banned.
@@ -89,6 +92,7 @@ pub enum BanReason {
 #[derive(Clone, Debug, Default)]
 pub struct Bans {
     by_key: BTreeMap<BanKey, Ban>,
+    by_end: BTreeSet<(u64, BanKey)>,
 }
 
 impl Bans {
@@ -98,6 +102,11 @@ impl Bans {
         self.by_key
             .get(key)
             .is_some_and(|ban| wall.as_micros() < ban.until_us)
+    }
+
+    /// Whether `key` is in the list.
+    pub(crate) fn contains(&self, key: &BanKey) -> bool {
+        self.by_key.contains_key(key)
     }
 
     /// Whether there is no ban at all.
@@ -113,34 +122,49 @@ impl Bans {
     }
 
     pub(crate) fn set(&mut self, key: BanKey, ban: Ban) {
-        self.by_key.insert(key, ban);
+        self.by_end.insert((ban.until_us, key.clone()));
+        if let Some(before) = self.by_key.insert(key.clone(), ban)
+            && self.by_key[&key].until_us != before.until_us
+        {
+            self.by_end.remove(&(before.until_us, key));
+        }
+    }
+
+    /// Every name that was entered for `address`, and `address` itself, if it is banned.
+    pub(crate) fn entered_for(&self, address: &BanKey) -> Vec<BanKey> {
+        let BanKey::Address(text) = address else {
+            return Vec::new();
+        };
+        self.by_key
+            .iter()
+            .filter(|(key, ban)| *key == address || ban.address == *text)
+            .map(|(key, _)| key.clone())
+            .collect()
     }
 
     pub(crate) fn lift(&mut self, key: &BanKey) -> bool {
-        self.by_key.remove(key).is_some()
+        let Some(ban) = self.by_key.remove(key) else {
+            return false;
+        };
+        self.by_end.remove(&(ban.until_us, key.clone()));
+        true
     }
 
-    /// Takes out the bans that ended.
-    pub(crate) fn expire(&mut self, wall: WallTime) -> Vec<BanKey> {
-        let over: Vec<BanKey> = self
-            .by_key
-            .iter()
-            .filter(|(_, ban)| ban.until_us <= wall.as_micros())
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in &over {
-            self.by_key.remove(key);
+    /// Takes out one ban that has ended.
+    pub(crate) fn pop_ended(&mut self, wall: WallTime) -> Option<BanKey> {
+        if self.next_end()? > wall {
+            return None;
         }
-        over
+        let (_, key) = self.by_end.pop_first()?;
+        self.by_key.remove(&key);
+        Some(key)
     }
 
     /// When the next ban ends.
     pub(crate) fn next_end(&self) -> Option<WallTime> {
-        self.by_key
-            .values()
-            .map(|ban| ban.until_us)
-            .min()
-            .map(WallTime::from_micros)
+        self.by_end
+            .first()
+            .map(|(end, _)| WallTime::from_micros(*end))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&BanKey, &Ban)> {

@@ -13,7 +13,7 @@ use core::net::SocketAddr;
 use crate::commons::address::{HostAddr, PeerInfo};
 use crate::commons::bans::{Ban, BanKey, Bans};
 use crate::commons::network::NetworkId;
-use crate::commons::peers::{Liveness, PeerRecord, Peers};
+use crate::commons::peers::{Liveness, Peer, PeerKey, PeerRecord, Peers};
 use crate::commons::sessions::{SessionId, Sessions};
 use crate::input::PeerCert;
 use crate::rows::{Record, RowError, from_json_value, json_value};
@@ -41,8 +41,12 @@ pub enum Notice {
     SessionOpened(SessionId),
     /// A session's work has failed.
     SessionFailed(SessionId),
+    /// A session's peer does not hold the certificate it goes by.
+    SessionMismatched(SessionId),
     /// A session is over; whatever was under way for it is moot.
     SessionClosed(SessionId),
+    /// Bans have ended or were lifted, so that sessions may start.
+    Unbanned,
 }
 
 impl Commons {
@@ -56,6 +60,36 @@ impl Commons {
             || peer
                 .id
                 .is_some_and(|id| self.bans.covers(wall, &BanKey::Fingerprint(id)))
+    }
+
+    /// Whether what is known of a peer is under a ban: its address, its certificate or its key.
+    fn covers_peer(&self, wall: WallTime, peer: &Peer) -> bool {
+        self.is_banned(wall, &peer.info)
+            || peer
+                .key
+                .is_some_and(|key| self.bans.covers(wall, &BanKey::Key(key)))
+    }
+
+    /// Takes `key` out of sight if a ban covers it, or brings it back.
+    pub(crate) fn judge_peer(&mut self, wall: WallTime, key: PeerKey) {
+        if let Some(peer) = self.peers.get(key) {
+            let banned = self.covers_peer(wall, peer);
+            self.peers.set_banned(key, banned);
+        }
+    }
+
+    /// Does the same for all peers: the ban list has changed.
+    pub(crate) fn judge_peers(&mut self, wall: WallTime) {
+        let wrong: Vec<(PeerKey, bool)> = self
+            .peers
+            .iter()
+            .map(|(key, peer)| (key, peer.is_banned(), self.covers_peer(wall, peer)))
+            .filter(|(_, was, is)| was != is)
+            .map(|(key, _, is)| (key, is))
+            .collect();
+        for (key, banned) in wrong {
+            self.peers.set_banned(key, banned);
+        }
     }
 
     /// Whether a caller at `addr` is under a ban by its address. Nodes on loopback share theirs, so
@@ -121,7 +155,10 @@ impl Record for Row {
     }
 
     fn deletes(&self) -> bool {
-        matches!(self, Self::Ban(_, None) | Self::Liveness(_, None) | Self::Peer(_, None))
+        matches!(
+            self,
+            Self::Ban(_, None) | Self::Liveness(_, None) | Self::Peer(_, None)
+        )
     }
 
     fn lazy(&self) -> bool {

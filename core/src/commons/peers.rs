@@ -3,7 +3,8 @@
 //! Rules: Chainweb's peer database (insert, merge, replace, prune), with two differences. A
 //! configured peer stays configured when it is merged, and the table is durable and bounded.
 
-use std::collections::BTreeMap;
+use core::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::commons::Row;
 use crate::commons::address::{HostAddr, PeerInfo};
 use crate::commons::network::NetworkId;
 use crate::ids::{Fingerprint, PublicKey};
-use crate::limits::{PEER_FAILURES_MAX, PEER_SILENCE_MAX};
+use crate::limits::{PEER_FAILURES_MAX, PEER_SILENCE_MAX, PRUNED_MAX};
 use crate::rooms::Scope;
 use crate::rows::Journal;
 use crate::slots::{Slot, Slots};
@@ -38,6 +39,7 @@ pub struct Peer {
     pub sessions: u32,
     /// Configured by the operator: never forgotten.
     pub sticky: bool,
+    banned: bool,
     mark: u64,
 }
 
@@ -106,14 +108,21 @@ pub enum Inserted {
 }
 
 /// The peer table.
+///
+/// Whatever is asked often has an order of its own, so that nothing but a change of the ban list
+/// walks over all peers.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     slots: Slots<Peer>,
     by_addr: BTreeMap<HostAddr, PeerKey>,
     /// How many entries go by each certificate.
     by_id: BTreeMap<Fingerprint, u32>,
-    /// By network, in the order of the marks: whoever is shown to others.
-    listings: Vec<Vec<(u64, PeerKey)>>,
+    /// By network: whoever is not banned, by the number of failures and then the mark.
+    groups: Vec<BTreeMap<u32, Vec<(u64, PeerKey)>>>,
+    /// Whoever may be forgotten, the most useful first.
+    by_worth: BTreeSet<(u32, Reverse<Option<WallTime>>, PeerKey)>,
+    /// Whoever fails so often that silence is enough to be forgotten, the longest silent first.
+    failing: BTreeSet<(Option<WallTime>, PeerKey)>,
     version: u64,
 }
 
@@ -166,9 +175,19 @@ impl Peers {
     /// stays. Rule: Chainweb, `GET {network}/peer`.
     #[must_use]
     pub fn listing(&self, network: NetworkId) -> &[(u64, PeerKey)] {
-        self.listings
-            .get(network.index() as usize)
+        self.groups
+            .get(network.index())
+            .and_then(|groups| groups.get(&0))
             .map_or(&[], Vec::as_slice)
+    }
+
+    /// The peers of `network` that are not banned, grouped by their failures, fewest first.
+    pub(crate) fn groups(&self, network: NetworkId) -> impl Iterator<Item = &[(u64, PeerKey)]> {
+        self.groups
+            .get(network.index())
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .map(Vec::as_slice)
     }
 
     /// Adds a peer of `network`, or merges it with what is known. `mark` decides its place in
@@ -181,32 +200,28 @@ impl Peers {
         at: Insertion,
     ) -> Inserted {
         let networks = Networks::of(network);
-        if let Some(key) = self.by_addr.get(&info.address).copied() {
-            let peer = self
-                .slots
-                .get_mut(key.0)
-                .expect("every address leads to an entry");
+        if let Some((key, peer)) = self.find(&info.address) {
             if peer.info.id.is_some() && peer.info.id != info.id {
-                let (sessions, old) = (peer.sessions, peer.info.id);
-                self.unlist(key);
-                self.drop_id(old);
-                self.note_id(info.id);
-                *self.slots.get_mut(key.0).expect("the entry was just there") = Peer {
+                let sessions = peer.sessions;
+                let fresh = Peer {
                     sessions,
                     ..Peer::new(info, networks, at)
                 };
-                self.changed(journal, key);
+                self.change(key, |peer| *peer = fresh);
+                self.record(journal, key);
                 return Inserted::Replaced;
             }
             let grown = peer.networks.union(networks);
             let same = grown == peer.networks;
-            peer.networks = grown;
-            peer.last_success = peer.last_success.max(at.success);
-            peer.sticky |= at.sticky;
+            self.change(key, |peer| {
+                peer.networks = grown;
+                peer.last_success = peer.last_success.max(at.success);
+                peer.sticky |= at.sticky;
+            });
             if same {
                 self.note_liveness(journal, key);
             } else {
-                self.changed(journal, key);
+                self.record(journal, key);
             }
             return Inserted::Merged;
         }
@@ -214,31 +229,40 @@ impl Peers {
             return Inserted::Full;
         }
         let addr = info.address.clone();
-        self.note_id(info.id);
-        let key = PeerKey(self.slots.insert(Peer::new(info, networks, at)));
+        let key = self.add(Peer::new(info, networks, at));
         self.by_addr.insert(addr, key);
-        self.changed(journal, key);
+        self.record(journal, key);
         Inserted::New
+    }
+
+    /// Gives the peer back the identity it was configured with.
+    pub(crate) fn reset_id(
+        &mut self,
+        journal: &mut Journal,
+        key: PeerKey,
+        id: Option<Fingerprint>,
+    ) {
+        if self.get(key).is_some_and(|peer| peer.info.id != id) {
+            self.change(key, |peer| {
+                peer.info.id = id;
+                peer.key = None;
+            });
+            self.record(journal, key);
+        }
     }
 
     /// Counts a failed session or synchronisation.
     pub(crate) fn failed(&mut self, journal: &mut Journal, key: PeerKey) {
-        let Some(peer) = self.slots.get_mut(key.0) else {
-            return;
-        };
-        peer.failures = peer.failures.saturating_add(1);
-        self.relist(key);
+        self.change(key, |peer| peer.failures = peer.failures.saturating_add(1));
         self.note_liveness(journal, key);
     }
 
     /// Counts a good session: failures are forgotten.
     pub(crate) fn succeeded(&mut self, journal: &mut Journal, key: PeerKey, wall: WallTime) {
-        let Some(peer) = self.slots.get_mut(key.0) else {
-            return;
-        };
-        peer.failures = 0;
-        peer.last_success = Some(wall);
-        self.relist(key);
+        self.change(key, |peer| {
+            peer.failures = 0;
+            peer.last_success = Some(wall);
+        });
         self.note_liveness(journal, key);
     }
 
@@ -250,17 +274,17 @@ impl Peers {
         id: Option<Fingerprint>,
         public_key: Option<PublicKey>,
     ) {
-        let Some(peer) = self.slots.get_mut(key.0) else {
+        let Some(peer) = self.get(key) else {
             return;
         };
         let id = peer.info.id.or(id);
         let public_key = public_key.or(peer.key);
         if (peer.info.id, peer.key) != (id, public_key) {
-            let filled = id.filter(|_| peer.info.id.is_none());
-            peer.info.id = id;
-            peer.key = public_key;
-            self.note_id(filled);
-            self.changed(journal, key);
+            self.change(key, |peer| {
+                peer.info.id = id;
+                peer.key = public_key;
+            });
+            self.record(journal, key);
         }
     }
 
@@ -278,32 +302,37 @@ impl Peers {
         }
     }
 
+    /// Takes a peer out of sight because of a ban, or brings it back.
+    pub(crate) fn set_banned(&mut self, key: PeerKey, banned: bool) {
+        if self.get(key).is_some_and(|peer| peer.banned != banned) {
+            self.change(key, |peer| peer.banned = banned);
+        }
+    }
+
     /// Forgets a peer.
     pub(crate) fn remove(&mut self, journal: &mut Journal, key: PeerKey) {
-        self.unlist(key);
+        self.leave(key);
         let Some(peer) = self.slots.remove(key.0) else {
             return;
         };
-        self.drop_id(peer.info.id);
         let addr = peer.info.address;
         self.by_addr.remove(&addr);
         journal.put_lazily(Row::Liveness(addr.clone(), None).into());
         journal.put(Scope::Commons, Row::Peer(addr, None).into());
     }
 
-    /// Forgets peers that fail and were silent for long. Rule: Chainweb, `prunePeerDb`.
+    /// Forgets peers that fail and were silent for long, but not more of them at a time than
+    /// [`PRUNED_MAX`]. Rule: Chainweb, `prunePeerDb`.
     pub(crate) fn prune(&mut self, journal: &mut Journal, wall: WallTime) -> usize {
         let lost: Vec<PeerKey> = self
+            .failing
             .iter()
-            .filter(|(_, peer)| {
-                peer.failures > PEER_FAILURES_MAX
-                    && !peer.sticky
-                    && peer.sessions == 0
-                    && peer
-                        .last_success
-                        .is_none_or(|at| wall.since(at) > PEER_SILENCE_MAX)
+            .take_while(|(success, _)| {
+                success.is_none_or(|success| wall.since(success) > PEER_SILENCE_MAX)
             })
-            .map(|(key, _)| key)
+            .map(|(_, key)| *key)
+            .filter(|key| self.get(*key).is_some_and(|peer| peer.sessions == 0))
+            .take(PRUNED_MAX)
             .collect();
         for key in &lost {
             self.remove(journal, *key);
@@ -325,22 +354,18 @@ impl Peers {
         };
         let mut peer = Peer::new(PeerInfo::new(id, addr.clone()), record.networks, at);
         peer.key = public_key;
-        self.note_id(id);
-        let key = PeerKey(self.slots.insert(peer));
+        let key = self.add(peer);
         self.by_addr.insert(addr, key);
-        self.relist(key);
         true
     }
 
     pub(crate) fn restore_liveness(&mut self, addr: &HostAddr, liveness: &Liveness) {
-        let Some(key) = self.by_addr.get(addr).copied() else {
-            return;
-        };
-        if let Some(peer) = self.slots.get_mut(key.0) {
-            peer.failures = liveness.failures;
-            peer.last_success = liveness.last_success_us.map(WallTime::from_micros);
+        if let Some(key) = self.by_addr.get(addr).copied() {
+            self.change(key, |peer| {
+                peer.failures = liveness.failures;
+                peer.last_success = liveness.last_success_us.map(WallTime::from_micros);
+            });
         }
-        self.relist(key);
     }
 
     pub(crate) fn export(&self, rows: &mut Vec<crate::rooms::Row>) {
@@ -350,17 +375,127 @@ impl Peers {
         }
     }
 
-    /// Makes room by forgetting the least useful peer.
+    /// Makes room by forgetting the least useful peer: one that fails, or else the one that was
+    /// not heard of for the longest time. Whoever is configured or in session stays.
     fn evict(&mut self, journal: &mut Journal) -> bool {
         let worst = self
+            .by_worth
             .iter()
-            .filter(|(_, peer)| !peer.sticky && peer.sessions == 0 && peer.failures > 0)
-            .max_by_key(|(_, peer)| (peer.failures, core::cmp::Reverse(peer.last_success)))
-            .map(|(key, _)| key);
+            .rev()
+            .map(|(_, _, key)| *key)
+            .find(|key| self.get(*key).is_some_and(|peer| peer.sessions == 0));
         worst.is_some_and(|key| {
             self.remove(journal, key);
             true
         })
+    }
+
+    fn add(&mut self, peer: Peer) -> PeerKey {
+        let key = PeerKey(self.slots.insert(peer));
+        self.enter(key);
+        key
+    }
+
+    /// Changes a peer and its place in every order.
+    fn change(&mut self, key: PeerKey, change: impl FnOnce(&mut Peer)) {
+        let Some(peer) = self.slots.get(key.0) else {
+            return;
+        };
+        let before = Places::of(peer, key);
+        let id = peer.info.id;
+        if let Some(peer) = self.slots.get_mut(key.0) {
+            change(peer);
+            let (after, id_after) = (Places::of(peer, key), peer.info.id);
+            if after.seen != before.seen {
+                self.hide(&before);
+                self.show(&after);
+            }
+            if after.worth != before.worth {
+                self.forget_worth(&before);
+                self.note_worth(&after);
+            }
+            if id_after != id {
+                self.drop_id(id);
+                self.note_id(id_after);
+                self.version += 1;
+            }
+        }
+    }
+
+    fn enter(&mut self, key: PeerKey) {
+        if let Some(peer) = self.slots.get(key.0) {
+            let (places, id) = (Places::of(peer, key), peer.info.id);
+            self.show(&places);
+            self.note_worth(&places);
+            self.note_id(id);
+        }
+    }
+
+    fn leave(&mut self, key: PeerKey) {
+        if let Some(peer) = self.slots.get(key.0) {
+            let (places, id) = (Places::of(peer, key), peer.info.id);
+            self.hide(&places);
+            self.forget_worth(&places);
+            self.drop_id(id);
+        }
+    }
+
+    fn show(&mut self, places: &Places) {
+        self.version += 1;
+        let Seen {
+            networks,
+            failures,
+            mark,
+        } = places.seen;
+        for index in networks.indices() {
+            if self.groups.len() <= index {
+                self.groups.resize_with(index + 1, BTreeMap::new);
+            }
+            let group = self.groups[index].entry(failures).or_default();
+            if let Err(place) = group.binary_search(&(mark, places.key)) {
+                group.insert(place, (mark, places.key));
+            }
+        }
+    }
+
+    fn hide(&mut self, places: &Places) {
+        self.version += 1;
+        let Seen {
+            networks,
+            failures,
+            mark,
+        } = places.seen;
+        for index in networks.indices() {
+            let Some(groups) = self.groups.get_mut(index) else {
+                continue;
+            };
+            if let Some(group) = groups.get_mut(&failures) {
+                if let Ok(place) = group.binary_search(&(mark, places.key)) {
+                    group.remove(place);
+                }
+                if group.is_empty() {
+                    groups.remove(&failures);
+                }
+            }
+        }
+    }
+
+    fn note_worth(&mut self, places: &Places) {
+        if let Some((failures, success)) = places.worth {
+            self.by_worth
+                .insert((failures, Reverse(success), places.key));
+            if failures > PEER_FAILURES_MAX {
+                self.failing.insert((success, places.key));
+            }
+        }
+    }
+
+    fn forget_worth(&mut self, places: &Places) {
+        if let Some((failures, success)) = places.worth {
+            self.by_worth
+                .remove(&(failures, Reverse(success), places.key));
+            self.failing.remove(&(success, places.key));
+        }
     }
 
     fn note_id(&mut self, id: Option<Fingerprint>) {
@@ -379,10 +514,9 @@ impl Peers {
         }
     }
 
-    fn changed(&mut self, journal: &mut Journal, key: PeerKey) {
-        self.version += 1;
-        self.relist(key);
-        if let Some(peer) = self.slots.get(key.0) {
+    /// Writes what is promised about a peer, and how reachable it is.
+    fn record(&self, journal: &mut Journal, key: PeerKey) {
+        if let Some(peer) = self.get(key) {
             let row = Row::Peer(peer.info.address.clone(), Some(peer.record()));
             journal.put(Scope::Commons, row.into());
         }
@@ -390,45 +524,45 @@ impl Peers {
     }
 
     fn note_liveness(&self, journal: &mut Journal, key: PeerKey) {
-        if let Some(peer) = self.slots.get(key.0) {
+        if let Some(peer) = self.get(key) {
             let row = Row::Liveness(peer.info.address.clone(), Some(peer.liveness()));
             journal.put_lazily(row.into());
         }
     }
+}
 
-    /// Puts the peer into the listings it belongs in, or takes it out if it fails.
-    fn relist(&mut self, key: PeerKey) {
-        let Some(peer) = self.slots.get(key.0) else {
-            return;
-        };
-        if peer.failures > 0 {
-            return self.unlist(key);
-        }
-        let entry = (peer.mark, key);
-        for index in peer.networks.indices() {
-            if self.listings.len() <= index {
-                self.listings.resize_with(index + 1, Vec::new);
-            }
-            if let Err(place) = self.listings[index].binary_search(&entry) {
-                self.listings[index].insert(place, entry);
-                self.version += 1;
-            }
-        }
-    }
+/// What decides a peer's place in the table's orders.
+#[derive(Clone, Copy)]
+struct Places {
+    key: PeerKey,
+    seen: Seen,
+    /// Failures and the last success; none for a peer that is never forgotten.
+    worth: Option<(u32, Option<WallTime>)>,
+}
 
-    fn unlist(&mut self, key: PeerKey) {
-        let Some(peer) = self.slots.get(key.0) else {
-            return;
+/// Where a peer is seen: nowhere while it is banned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    networks: Networks,
+    failures: u32,
+    mark: u64,
+}
+
+impl Places {
+    fn of(peer: &Peer, key: PeerKey) -> Self {
+        let networks = if peer.banned {
+            Networks::default()
+        } else {
+            peer.networks
         };
-        let entry = (peer.mark, key);
-        for index in peer.networks.indices() {
-            let Some(listing) = self.listings.get_mut(index) else {
-                continue;
-            };
-            if let Ok(place) = listing.binary_search(&entry) {
-                listing.remove(place);
-                self.version += 1;
-            }
+        Self {
+            key,
+            seen: Seen {
+                networks,
+                failures: peer.failures,
+                mark: peer.mark,
+            },
+            worth: (!peer.sticky).then_some((peer.failures, peer.last_success)),
         }
     }
 }
@@ -443,6 +577,12 @@ pub(crate) struct Insertion {
 }
 
 impl Peer {
+    /// Whether a ban covers it.
+    #[must_use]
+    pub const fn is_banned(&self) -> bool {
+        self.banned
+    }
+
     fn new(info: PeerInfo, networks: Networks, at: Insertion) -> Self {
         Self {
             info,
@@ -452,6 +592,7 @@ impl Peer {
             last_success: at.success,
             sessions: 0,
             sticky: at.sticky,
+            banned: false,
             mark: at.mark,
         }
     }

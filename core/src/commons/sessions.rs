@@ -57,6 +57,11 @@ impl Sessions {
         self.slots.remove(id.0)
     }
 
+    /// All sessions.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.slots.iter()
+    }
+
     /// How many sessions run.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -282,6 +282,13 @@ macro_rules! rooms {
                 }
             }
 
+            /// How much memory the request keeps for itself alone, roughly.
+            pub(crate) fn byte_size(&self) -> usize {
+                match self {
+                    $(Self::$name(request) => request.byte_size(),)+
+                }
+            }
+
             /// The request as HTTP, without a host.
             #[must_use]
             pub fn encode(&self, site: &Site) -> Outgoing {
@@ -308,6 +315,14 @@ macro_rules! rooms {
                     Self::Opaque(status) => *status,
                     Self::Refused(refused) => refused.status(),
                     $(Self::$name(response) => response.status(),)+
+                }
+            }
+
+            /// How much memory the answer keeps for itself alone, roughly.
+            pub(crate) fn byte_size(&self) -> usize {
+                match self {
+                    Self::Opaque(_) | Self::Refused(_) => 0,
+                    $(Self::$name(response) => response.byte_size(),)+
                 }
             }
 

@@ -32,7 +32,10 @@ fn peers<'a>(
         members.push(index);
         let mut known = 0;
         for (_, peer) in node.commons().peers.iter() {
-            if let Some(other) = roster.find(&peer.info.address).filter(|other| *other != index) {
+            if let Some(other) = roster
+                .find(&peer.info.address)
+                .filter(|other| *other != index)
+            {
                 groups.join(index, other);
                 known += 1;
             }
@@ -42,7 +45,9 @@ fn peers<'a>(
         }
     }
     let first = groups.root(*members.first()?);
-    let apart = members.iter().find(|member| groups.root(**member) != first)?;
+    let apart = members
+        .iter()
+        .find(|member| groups.root(**member) != first)?;
     Some(format!("n{apart} is apart from n{}", members[0]))
 }
 
@@ -52,12 +57,16 @@ fn pools<'a>(nodes: impl Iterator<Item = (u32, &'a Node)> + Clone) -> Option<Str
     let mut sizes = nodes.clone().map(|(index, node)| (index, size(node)));
     let (first, expected) = sizes.next()?;
     if let Some((index, size)) = sizes.find(|(_, size)| *size != expected) {
-        return Some(format!("n{first} has {expected} pending commands, n{index} has {size}"));
+        return Some(format!(
+            "n{first} has {expected} pending commands, n{index} has {size}"
+        ));
     }
     let mut pools = nodes.map(|(index, node)| (index, pool(node)));
     let (_, expected) = pools.next()?;
     let (index, _) = pools.find(|(_, pool)| *pool != expected)?;
-    Some(format!("n{first} and n{index} have different commands pending"))
+    Some(format!(
+        "n{first} and n{index} have different commands pending"
+    ))
 }
 
 fn size(node: &Node) -> u64 {

@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peerage_core::commons::Row as CommonsRow;
 use peerage_core::commons::address::HostAddr;
-use peerage_core::commons::bans::{Ban, BanKey, BanReason};
-use peerage_core::commons::peers::{Networks, PeerRecord};
+use peerage_core::commons::bans::BanKey;
 use peerage_core::rooms::{bans, chainweb_peers};
 use peerage_core::rows::Record as _;
 use peerage_core::{Request, Response, Row, Scope};
@@ -38,7 +37,11 @@ impl Promises {
                 self.deleted.insert(row.key());
             }
         }
-        if seq == expected { Ok(()) } else { Err(expected) }
+        if seq == expected {
+            Ok(())
+        } else {
+            Err(expected)
+        }
     }
 
     /// The node was told that everything up to `upto` is durable.
@@ -66,7 +69,10 @@ impl Promises {
 
     /// The node starts again and counts from one.
     pub fn restart(&mut self) {
-        *self = Self { deleted: std::mem::take(&mut self.deleted), ..Self::default() };
+        *self = Self {
+            deleted: std::mem::take(&mut self.deleted),
+            ..Self::default()
+        };
     }
 }
 
@@ -75,29 +81,31 @@ impl Promises {
 pub fn shown(request: &Request, response: &Response) -> Vec<Vec<u8>> {
     match (request, response) {
         (
-            Request::Bans(bans::Request { addr, command: bans::Command::Ban }),
+            Request::Bans(bans::Request {
+                addr,
+                command: bans::Command::Ban,
+            }),
             Response::Bans(bans::Response::Done),
         ) => vec![ban_key(addr)],
         (
             Request::ChainwebPeers(chainweb_peers::Request::Put { peer, .. }),
             Response::ChainwebPeers(chainweb_peers::Response::Added),
         ) => vec![peer_key(&peer.address)],
-        (_, Response::ChainwebPeers(chainweb_peers::Response::Page(page))) => {
-            page.items.iter().map(|peer| peer_key(&peer.address)).collect()
-        }
+        (_, Response::ChainwebPeers(chainweb_peers::Response::Page(page))) => page
+            .items
+            .iter()
+            .map(|peer| peer_key(&peer.address))
+            .collect(),
         _ => Vec::new(),
     }
 }
 
 fn peer_key(addr: &HostAddr) -> Vec<u8> {
-    let networks = Networks::default();
-    let record = PeerRecord { address: String::new(), id: None, key: None, networks };
-    CommonsRow::Peer(addr.clone(), Some(record)).key()
+    CommonsRow::Peer(addr.clone(), None).key()
 }
 
 fn ban_key(addr: &HostAddr) -> Vec<u8> {
-    let ban = Ban { reason: BanReason::Manual, since_us: 0, until_us: 0 };
-    CommonsRow::Ban(BanKey::of_address(addr), Some(ban)).key()
+    CommonsRow::Ban(BanKey::of_address(addr), None).key()
 }
 
 /// Compares a node's state with its disk. Tables of hints are looked at if `hints` are all written.
@@ -106,7 +114,10 @@ fn ban_key(addr: &HostAddr) -> Vec<u8> {
 /// The first difference, in words.
 pub fn compare(export: Vec<Row>, disk: Vec<Row>, hints: bool) -> Result<(), String> {
     let table = |rows: Vec<Row>| -> BTreeMap<Vec<u8>, Row> {
-        rows.into_iter().filter(|row| hints || !row.lazy()).map(|row| (row.key(), row)).collect()
+        rows.into_iter()
+            .filter(|row| hints || !row.lazy())
+            .map(|row| (row.key(), row))
+            .collect()
     };
     let (node, disk) = (table(export), table(disk));
     for (key, row) in &node {

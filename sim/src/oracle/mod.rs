@@ -117,7 +117,12 @@ impl Findings {
     pub fn miss(&mut self, at: u64, node: Option<u32>, oracle: Oracle, text: String) {
         self.misses[oracle as usize] += 1;
         if self.first.len() < KEPT {
-            self.first.push(Finding { at, node, oracle, text });
+            self.first.push(Finding {
+                at,
+                node,
+                oracle,
+                text,
+            });
         }
     }
 

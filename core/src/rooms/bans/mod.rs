@@ -81,21 +81,20 @@ impl Bans {
         if keys.len() == 1 && !banned && !Self::known(cx, addr) {
             return Response::UnknownToBan(addr.clone());
         }
-        if cx.commons().bans.len() + keys.len() > cx.limits().bans_max {
+        let bans = &cx.commons().bans;
+        let new = keys.iter().filter(|key| !bans.contains(key)).count();
+        if bans.len() + new > cx.limits().bans_max {
             return Response::BansFull;
         }
-        cx.ban(keys, BanReason::Manual);
+        cx.ban(addr, keys, BanReason::Manual);
         cx.event(NodeEvent::Banned { addr: addr.clone() });
         Response::Done
     }
 
     fn unban(cx: &mut Cx<'_, Self>, addr: &HostAddr) -> Response {
-        let wall = cx.now().wall;
-        let in_force = cx.commons().bans.covers(wall, &BanKey::of_address(addr));
         let known = Self::known(cx, addr);
         let keys = Self::keys(cx, addr);
-        let lifted = cx.unban(&keys);
-        match (lifted && in_force, known) {
+        match (cx.unban(addr, keys), known) {
             (true, _) => {
                 cx.event(NodeEvent::Unbanned { addr: addr.clone() });
                 Response::Done

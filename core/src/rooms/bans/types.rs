@@ -24,6 +24,11 @@ pub enum Command {
 }
 
 impl Request {
+    /// Nothing that is worth counting.
+    pub(crate) const fn byte_size(&self) -> usize {
+        0
+    }
+
     /// What is asked, as a word.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -56,6 +61,11 @@ pub enum Response {
 }
 
 impl Response {
+    /// Nothing that is worth counting.
+    pub(crate) const fn byte_size(&self) -> usize {
+        0
+    }
+
     /// The status under which the answer goes out.
     #[must_use]
     pub const fn status(&self) -> u16 {

@@ -99,6 +99,10 @@ pub(crate) fn encode(response: &Response) -> Reply {
             )
         }
         Response::NoSuchChain => Reply::empty(404),
+        Response::TooMuch => Reply::text(
+            413,
+            "These transactions are too large for one answer; ask for fewer",
+        ),
         Response::Pending { hashes, mark } => Reply::json(200, pending_json(hashes, *mark)),
     }
 }
@@ -199,6 +203,7 @@ fn keys_json(keys: &[RequestKey]) -> String {
 pub(crate) fn decode_response(request: &Request, status: u16, body: &Bytes) -> Option<Response> {
     match (&request.body, status) {
         (_, 503) => Some(Response::Busy),
+        (Query::Lookup(_), 413) => Some(Response::TooMuch),
         (Query::GetPending(_), 200) => read_pending(body).ok(),
         (Query::Insert(_), 200) => Some(Response::Inserted),
         (Query::Lookup(_), 200) => read_found(body).ok().map(Response::Found),

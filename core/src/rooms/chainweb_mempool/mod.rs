@@ -36,6 +36,7 @@ use crate::config::Config;
 use crate::cx::Cx;
 use crate::input::{Answer, CallError, Caller, RequestId};
 use crate::json::Decimal;
+use crate::limits::{LOOKUP_BYTES_MAX, RELOAD_CHUNK_MAX};
 use crate::node::RestoreError;
 use crate::rng::Stream;
 use crate::rooms::{self, Room, Scope};
@@ -49,9 +50,11 @@ pub struct ChainwebMempool {
     batches: BTreeMap<u64, Batch>,
     batches_begun: u64,
     checks: usize,
+    /// Bytes of the commands in batches that were not asked for by us.
+    checks_bytes: usize,
     sessions: BTreeMap<SessionId, sync::Sync>,
     /// What was pending when the node stopped, until it is checked again.
-    reloaded: Vec<(ChainId, Arc<Command>)>,
+    reloaded: BTreeMap<(ChainId, TxHash), Arc<Command>>,
 }
 
 /// Commands that are checked together and stored together.
@@ -62,6 +65,8 @@ struct Batch {
     /// Those that are not yet found to be invalid, in the order given.
     commands: Vec<Option<Arc<Command>>>,
     outstanding: usize,
+    /// What the batch counts in [`ChainwebMempool::checks_bytes`].
+    bytes: usize,
 }
 
 // Expired commands leave about once a minute. Source: Chainweb, `mempoolNoopMiner`.
@@ -84,19 +89,14 @@ impl Room for ChainwebMempool {
             batches: BTreeMap::new(),
             batches_begun: 0,
             checks: 0,
+            checks_bytes: 0,
             sessions: BTreeMap::new(),
-            reloaded: Vec::new(),
+            reloaded: BTreeMap::new(),
         }
     }
 
     fn start(&mut self, cx: &mut Cx<'_, Self>) {
-        let mut by_chain: BTreeMap<ChainId, Vec<Arc<Command>>> = BTreeMap::new();
-        for (chain, command) in std::mem::take(&mut self.reloaded) {
-            by_chain.entry(chain).or_default().push(command);
-        }
-        for (chain, commands) in by_chain {
-            self.insert(cx, Origin::Reload, chain, commands);
-        }
+        self.reload(cx);
         self.arm_prune(cx);
     }
 
@@ -112,8 +112,7 @@ impl Room for ChainwebMempool {
             }
             Query::Insert(commands) => self.insert_request(cx, id, from, chain, commands),
             Query::Lookup(keys) => {
-                let find = |key: &RequestKey| key.full().and_then(|hash| pool.get(&hash)).cloned();
-                cx.respond(id, Response::Found(keys.iter().map(find).collect()));
+                cx.respond(id, lookup(pool, &keys));
             }
             Query::Member(keys) => {
                 let find = |key: &RequestKey| key.full().is_some_and(|hash| pool.contains(&hash));
@@ -155,6 +154,7 @@ impl Room for ChainwebMempool {
             Timer::Poll(session) => self.poll(cx, session),
             Timer::Prune => self.prune(cx),
             Timer::Push(session) => self.push(cx, session),
+            Timer::Reload => self.reload(cx),
         }
     }
 
@@ -162,7 +162,11 @@ impl Room for ChainwebMempool {
         match notice {
             Notice::SessionOpened(session) => self.session_opened(cx, *session),
             Notice::SessionClosed(session) => self.session_closed(cx, *session),
-            Notice::Banned(_) | Notice::PeersChanged(_) | Notice::SessionFailed(_) => {}
+            Notice::Banned(_)
+            | Notice::PeersChanged(_)
+            | Notice::SessionFailed(_)
+            | Notice::SessionMismatched(_)
+            | Notice::Unbanned => {}
         }
     }
 
@@ -177,12 +181,16 @@ impl Room for ChainwebMempool {
                     text,
                 });
             }
-            self.reloaded.push((chain, command));
+            self.reloaded.insert((chain, hash), command);
         }
         Ok(())
     }
 
     fn export(&self, rows: &mut Vec<rooms::Row>) {
+        let waiting = self.reloaded.iter();
+        rows.extend(waiting.map(|((chain, hash), command)| {
+            Row::Pending(*chain, *hash, Some(command.clone())).into()
+        }));
         for (chain, pool) in self.chains() {
             rows.extend(
                 pool.iter()
@@ -228,7 +236,13 @@ impl ChainwebMempool {
         chain: ChainId,
         commands: Vec<Arc<Command>>,
     ) {
-        if self.checks + commands.len() > cx.limits().verifies_max.max(commands.len()) {
+        let limits = cx.limits();
+        let bytes: usize = commands.iter().map(|command| command.byte_size()).sum();
+        // One batch alone is always looked at.
+        let checks_fit = self.checks == 0 || self.checks + commands.len() <= limits.verifies_max;
+        let bytes_fit =
+            self.checks_bytes == 0 || self.checks_bytes + bytes <= limits.pool_bytes_max;
+        if !checks_fit || !bytes_fit {
             return cx.respond(id, Response::Busy);
         }
         // What a peer gives us, it has: it need not be given back.
@@ -236,6 +250,22 @@ impl ChainwebMempool {
             self.note_theirs(cx, chain, &cert.fingerprint, &commands);
         }
         self.insert(cx, Origin::Request(id), chain, commands);
+    }
+
+    /// Checks again what was pending when the node stopped, a chunk of one chain at a time.
+    fn reload(&mut self, cx: &mut Cx<'_, Self>) {
+        let Some(((chain, _), _)) = self.reloaded.first_key_value() else {
+            return;
+        };
+        let chain = *chain;
+        let mut commands = Vec::new();
+        while commands.len() < RELOAD_CHUNK_MAX
+            && let Some(entry) = self.reloaded.first_entry()
+            && entry.key().0 == chain
+        {
+            commands.push(entry.remove());
+        }
+        self.insert(cx, Origin::Reload, chain, commands);
     }
 
     /// Validates commands and stores the valid ones once all are checked.
@@ -256,7 +286,12 @@ impl ChainwebMempool {
             chain,
             commands: Vec::with_capacity(count),
             outstanding: 0,
+            bytes: match origin {
+                Origin::Request(_) => commands.iter().map(|command| command.byte_size()).sum(),
+                Origin::Reload | Origin::Session(_) => 0,
+            },
         };
+        self.checks_bytes += batch.bytes;
         for command in commands {
             match self.check(cx, chain, &command) {
                 Err(error) => {
@@ -322,6 +357,7 @@ impl ChainwebMempool {
         let Some(batch) = self.batches.remove(&id) else {
             return;
         };
+        self.checks_bytes -= batch.bytes;
         let (chain, now) = (batch.chain, cx.now().wall.as_micros());
         let mut valid = Vec::with_capacity(batch.commands.len());
         for command in batch.commands.into_iter().flatten() {
@@ -334,18 +370,29 @@ impl ChainwebMempool {
         let mut fresh = Vec::new();
         for (hash, command, stored) in pool.store(valid) {
             match stored {
-                Stored::Dropped => cx.event(Event::TxDropped { chain, hash }),
+                Stored::Dropped => {
+                    cx.event(Event::TxDropped { chain, hash });
+                    if batch.origin == Origin::Reload && !pool.contains(&hash) {
+                        cx.put_lazily(Row::Pending(chain, hash, None));
+                    }
+                }
                 Stored::Fresh => {
                     cx.event(Event::TxAccepted { chain, hash });
-                    cx.put_lazily(Row::Pending(chain, hash, Some(command)));
+                    if batch.origin != Origin::Reload {
+                        cx.put_lazily(Row::Pending(chain, hash, Some(command)));
+                    }
                     fresh.push(hash);
                 }
                 Stored::Repeated => cx.event(Event::TxRepeated { chain, hash }),
+                Stored::Resigned => {
+                    cx.event(Event::TxRepeated { chain, hash });
+                    cx.put_lazily(Row::Pending(chain, hash, Some(command)));
+                }
             }
         }
         self.announce(cx, chain, batch.origin, &fresh);
         match batch.origin {
-            Origin::Reload => {}
+            Origin::Reload => cx.arm(Timer::Reload, Duration::ZERO),
             Origin::Request(id) => cx.respond(id, Response::Inserted),
             Origin::Session(session) => self.inserted(cx, session),
         }
@@ -394,6 +441,24 @@ impl ChainwebMempool {
         let pause = cx.rng().bell(PRUNE_MEAN_US, PRUNE_DEVIATION_US);
         cx.arm(Timer::Prune, Duration::from_micros(pause));
     }
+}
+
+/// The commands of `keys`, in the order asked. A key may be repeated, so that a small question could
+/// have an answer of any size.
+fn lookup(pool: &Pool, keys: &[RequestKey]) -> Response {
+    let mut bytes = 0;
+    let mut found = Vec::with_capacity(keys.len());
+    for key in keys {
+        let command = key.full().and_then(|hash| pool.get(&hash)).cloned();
+        bytes += command
+            .as_ref()
+            .map_or(0, |command| command.literal().len());
+        if bytes > LOOKUP_BYTES_MAX {
+            return Response::TooMuch;
+        }
+        found.push(command);
+    }
+    Response::Found(found)
 }
 
 /// What is known of a command's signatures.

@@ -8,7 +8,7 @@ use super::command::Command;
 use super::insert::InsertError;
 use super::key::TxHash;
 use super::types::Mark;
-use crate::limits::{Limits, RECENT_LOG_MAX};
+use crate::limits::{BAD_MAX, Limits, MINED_MAX, RECENT_LOG_MAX};
 use crate::lookup::Lookup;
 use crate::rng::Stream;
 
@@ -25,6 +25,8 @@ pub(super) struct Pool {
     bytes: usize,
     bytes_max: usize,
     entries_max: usize,
+    /// Nothing expires before.
+    expires_first_us: u64,
     /// Mined commands, by the time until which they must be remembered.
     mined: Remembered,
     /// Commands that failed in a block.
@@ -48,6 +50,8 @@ pub(super) enum Stored {
     Fresh,
     /// It was pending, and is announced again.
     Repeated,
+    /// It was pending with other signatures, and is announced again.
+    Resigned,
 }
 
 impl Pool {
@@ -61,6 +65,7 @@ impl Pool {
             bytes: 0,
             bytes_max: limits.pool_bytes_max,
             entries_max: limits.pool_max,
+            expires_first_us: u64::MAX,
             mined: Remembered::default(),
             bad: Remembered::default(),
         }
@@ -88,6 +93,20 @@ impl Pool {
         self.entries
             .iter()
             .map(|entry| (entry.hash, &entry.command))
+    }
+
+    /// What is pending and not among `hashes`.
+    pub(super) fn without(&self, hashes: &[TxHash]) -> Vec<TxHash> {
+        let mut named = vec![false; self.entries.len()];
+        for place in hashes.iter().filter_map(|hash| self.places.get(hash)) {
+            named[*place] = true;
+        }
+        self.entries
+            .iter()
+            .zip(named)
+            .filter(|(_, named)| !named)
+            .map(|(entry, _)| entry.hash)
+            .collect()
     }
 
     /// What is pending, or what was inserted since a mark and is still pending. A mark of another
@@ -162,6 +181,7 @@ impl Pool {
 
     fn keep(&mut self, hash: TxHash, command: &Arc<Command>, number: u64) -> Stored {
         self.bytes += command.byte_size();
+        self.expires_first_us = self.expires_first_us.min(command.expires_at_micros());
         let entry = Entry {
             hash,
             command: command.clone(),
@@ -171,10 +191,15 @@ impl Pool {
             Some(place) => {
                 let before = std::mem::replace(&mut self.entries[*place], entry);
                 self.bytes -= before.command.byte_size();
-                if before.number == number && self.inserted > number + 1 {
-                    return Stored::Repeated; // twice in one batch: the log has it
+                let stored = if before.command.digest() == command.digest() {
+                    Stored::Repeated
+                } else {
+                    Stored::Resigned
+                };
+                if before.number == number {
+                    return stored; // twice in one batch: the log has it
                 }
-                Stored::Repeated
+                stored
             }
             None => {
                 self.places.insert(hash, self.entries.len());
@@ -191,17 +216,24 @@ impl Pool {
 
     /// Takes out what has expired.
     pub(super) fn prune(&mut self, now_us: u64) -> Vec<TxHash> {
-        let expired: Vec<TxHash> = self
-            .entries
-            .iter()
-            .filter(|entry| entry.command.expires_at_micros() <= now_us)
-            .map(|entry| entry.hash)
-            .collect();
+        self.mined.prune(now_us);
+        self.bad.prune(now_us);
+        if now_us < self.expires_first_us {
+            return Vec::new();
+        }
+        let mut expired = Vec::new();
+        self.expires_first_us = u64::MAX;
+        for entry in &self.entries {
+            let expires_us = entry.command.expires_at_micros();
+            if expires_us <= now_us {
+                expired.push(entry.hash);
+            } else {
+                self.expires_first_us = self.expires_first_us.min(expires_us);
+            }
+        }
         for hash in &expired {
             self.remove(hash);
         }
-        self.mined.prune(now_us);
-        self.bad.prune(now_us);
         expired
     }
 
@@ -230,10 +262,6 @@ impl Pool {
         }
     }
 }
-
-// Sources: Chainweb's index of recently mined transactions; the bad list has no bound there.
-const MINED_MAX: usize = 1_048_576;
-const BAD_MAX: usize = 65_536;
 
 /// Hashes that are remembered for a time; the one to be forgotten first leaves when it is full.
 #[derive(Clone, Debug, Default)]

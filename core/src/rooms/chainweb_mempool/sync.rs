@@ -5,7 +5,7 @@
 //! however much is missing is fetched, in slices below the body limit; and what is accepted here
 //! later is pushed at once to every peer in session, so that polling is only the repair.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::command::Command;
@@ -18,7 +18,9 @@ use crate::commons::sessions::SessionId;
 use crate::cx::Cx;
 use crate::ids::Fingerprint;
 use crate::input::{Answer, CallError};
-use crate::limits::{BODY_BYTES_MAX, PUSH_CHUNK_MAX};
+use crate::limits::{BODY_BYTES_MAX, PUSH_CHUNK_MAX, SESSION_HASHES_MAX};
+use crate::lookup::Lookup;
+use crate::rng::Stream;
 use crate::rooms;
 use crate::time::{Duration, micros};
 
@@ -32,9 +34,10 @@ pub(super) struct Sync {
     next_mark: Option<Mark>,
     phase: Phase,
     wanted: VecDeque<TxHash>,
-    /// Hashes asked for in the lookup that is under way.
-    asked: usize,
-    slice_max: usize,
+    /// What the lookup that is under way asks for.
+    asked: Vec<TxHash>,
+    /// How much the next lookup asks for: less than the configured slice while answers are large.
+    slice: usize,
     to_push: VecDeque<TxHash>,
     pushing: bool,
     /// What the peer is known to have, so that it is not given back. Bounded, oldest forgotten.
@@ -55,19 +58,24 @@ enum Phase {
 }
 
 /// A bounded set that forgets its oldest members.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Recent {
-    set: BTreeSet<TxHash>,
+    set: Lookup<TxHash, ()>,
     order: VecDeque<TxHash>,
 }
 
-const RECENT_MAX: usize = 4_096;
-
 impl Recent {
+    fn new(seed: u64) -> Self {
+        Self {
+            set: Lookup::new(seed),
+            order: VecDeque::new(),
+        }
+    }
+
     fn add(&mut self, hash: TxHash) {
-        if self.set.insert(hash) {
+        if self.set.insert(hash, ()).is_none() {
             self.order.push_back(hash);
-            if self.order.len() > RECENT_MAX
+            if self.order.len() > SESSION_HASHES_MAX
                 && let Some(oldest) = self.order.pop_front()
             {
                 self.set.remove(&oldest);
@@ -81,19 +89,19 @@ impl Recent {
 }
 
 impl Sync {
-    fn new(chain: ChainId, slice_max: usize) -> Self {
+    fn new(chain: ChainId, slice: usize, rng: &mut Stream) -> Self {
         Self {
             chain,
             mark: None,
             next_mark: None,
             phase: Phase::Fetching,
             wanted: VecDeque::new(),
-            asked: 0,
-            slice_max,
+            asked: Vec::new(),
+            slice,
             to_push: VecDeque::new(),
             pushing: false,
-            theirs: Recent::default(),
-            rejected: Recent::default(),
+            theirs: Recent::new(rng.bits()),
+            rejected: Recent::new(rng.bits()),
         }
     }
 
@@ -113,10 +121,9 @@ impl ChainwebMempool {
         else {
             return;
         };
-        self.sessions.insert(
-            session,
-            Sync::new(ChainId(chain), cx.limits().lookup_slice_max),
-        );
+        let slice = cx.limits().lookup_slice_max.max(1);
+        let sync = Sync::new(ChainId(chain), slice, cx.rng());
+        self.sessions.insert(session, sync);
         self.ask_pending(cx, session, None);
     }
 
@@ -156,26 +163,22 @@ impl ChainwebMempool {
         let Some(sync) = self.sessions.get_mut(&session) else {
             return;
         };
-        let Some(Response::Pending { hashes, mark }) = answer(result) else {
-            return fail(cx, session);
+        let (hashes, mark) = match answer(result) {
+            Ok(Response::Pending { hashes, mark }) => (hashes, mark),
+            other => return fail(cx, session, other.err()),
         };
         let pool = &self.pools[usize::from(sync.chain.0)];
         let missing = |hash: &&TxHash| !pool.contains(hash) && !sync.rejected.has(hash);
         sync.wanted = hashes.iter().filter(missing).copied().collect();
         sync.next_mark = Some(mark);
         if sync.phase == Phase::Fetching {
-            let theirs: BTreeSet<&TxHash> = hashes.iter().collect();
-            sync.to_push = pool
-                .iter()
-                .map(|(hash, _)| hash)
-                .filter(|hash| !theirs.contains(hash))
-                .collect();
+            sync.to_push = pool.without(&hashes).into();
         }
-        if sync.wanted.len() > sync.slice_max {
+        if sync.wanted.len() > sync.slice {
             let (chain, count) = (sync.chain, sync.wanted.len());
             cx.event(Event::FetchSliced { chain, count });
         }
-        for hash in hashes.into_iter().take(RECENT_MAX) {
+        for hash in hashes.into_iter().take(SESSION_HASHES_MAX) {
             sync.theirs.add(hash);
         }
         self.fetch(cx, session);
@@ -187,17 +190,19 @@ impl ChainwebMempool {
             return;
         };
         let pool = &self.pools[usize::from(sync.chain.0)];
-        // Others may have brought some of it in the meantime.
-        sync.wanted.retain(|hash| !pool.contains(hash));
-        if sync.wanted.is_empty() {
+        sync.asked.clear();
+        while sync.asked.len() < sync.slice
+            && let Some(hash) = sync.wanted.pop_front()
+        {
+            // Others may have brought it in the meantime.
+            if !pool.contains(&hash) {
+                sync.asked.push(hash);
+            }
+        }
+        if sync.asked.is_empty() {
             return self.fetched_all(cx, session);
         }
-        sync.asked = sync.wanted.len().min(sync.slice_max);
-        let keys = sync
-            .wanted
-            .iter()
-            .take(sync.asked)
-            .map(|hash| RequestKey::Full(*hash));
+        let keys = sync.asked.iter().copied().map(RequestKey::Full);
         let (chain, query) = (sync.chain, Query::Lookup(keys.collect()));
         ask(cx, session, chain, query, Then::Fetched { session });
     }
@@ -209,28 +214,37 @@ impl ChainwebMempool {
         session: SessionId,
         result: Result<Answer, CallError>,
     ) {
+        let slice_max = cx.limits().lookup_slice_max.max(1);
         let Some(sync) = self.sessions.get_mut(&session) else {
             return;
         };
-        if matches!(result, Err(CallError::TooLarge)) {
-            // These commands are larger than most: ask for fewer, and do without one that is too
-            // large by itself.
-            if sync.slice_max == 1
-                && let Some(hash) = sync.wanted.pop_front()
-            {
-                sync.rejected.add(hash);
+        let asked = std::mem::take(&mut sync.asked);
+        let found = match answer(result) {
+            Err(Some(CallError::TooLarge)) | Ok(Response::TooMuch) => {
+                // These commands are larger than most: ask for fewer, and do without one that is
+                // too large by itself.
+                match asked.as_slice() {
+                    [alone] => sync.rejected.add(*alone),
+                    _ => asked
+                        .iter()
+                        .rev()
+                        .for_each(|hash| sync.wanted.push_front(*hash)),
+                }
+                sync.slice = (asked.len() / 2).max(1);
+                return self.fetch(cx, session);
             }
-            sync.slice_max = (sync.asked / 2).max(1);
-            return self.fetch(cx, session);
-        }
-        let Some(Response::Found(found)) = answer(result) else {
-            return fail(cx, session);
+            Ok(Response::Found(found)) if found.len() == asked.len() => found,
+            other => return fail(cx, session, other.err()),
         };
-        if found.len() != sync.asked {
-            return fail(cx, session);
-        }
-        sync.wanted.drain(..sync.asked);
-        let commands: Vec<Arc<Command>> = found.into_iter().flatten().collect();
+        sync.slice = (2 * sync.slice).min(slice_max);
+        // Only what was asked for is taken.
+        let commands: Vec<Arc<Command>> = asked
+            .iter()
+            .zip(found)
+            .filter_map(|(hash, command)| {
+                command.filter(|command| command.key().full() == Some(*hash))
+            })
+            .collect();
         let chain = sync.chain;
         cx.event(Event::TxFetched {
             chain,
@@ -284,7 +298,11 @@ impl ChainwebMempool {
         let mut commands = Vec::new();
         let mut bytes = 2;
         while let Some(hash) = sync.to_push.front() {
-            let fitting = pool.get(hash).filter(|_| !sync.theirs.has(hash));
+            // One that fills more than a body by itself cannot be given to anybody.
+            let fitting = pool
+                .get(hash)
+                .filter(|command| command.literal().len() + 2 <= BODY_BYTES_MAX)
+                .filter(|_| !sync.theirs.has(hash));
             if let Some(command) = fitting {
                 bytes += command.literal().len() + 1;
                 if commands.len() == PUSH_CHUNK_MAX
@@ -327,10 +345,10 @@ impl ChainwebMempool {
         };
         sync.pushing = false;
         match answer(result) {
-            Some(Response::Inserted) => {}
+            Ok(Response::Inserted) => {}
             // The peer is swamped; it will fetch what it lacks when it polls.
-            Some(Response::Busy) => sync.to_push.clear(),
-            _ => return fail(cx, session),
+            Ok(Response::Busy) => sync.to_push.clear(),
+            other => return fail(cx, session, other.err()),
         }
         self.push(cx, session);
         self.all_given(cx, session);
@@ -412,18 +430,22 @@ fn ask(
             let timeout = cx.config().sessions.request_timeout;
             cx.call(to, Request { chain, body }, timeout, then);
         }
-        None => fail(cx, session),
+        None => fail(cx, session, None),
     }
 }
 
-fn answer(result: Result<Answer, CallError>) -> Option<Response> {
-    match result.ok()?.response {
-        rooms::Response::ChainwebMempool(response) => Some(response),
-        _ => None,
+/// What a peer answered, or the error of its call; another room's answer is neither.
+fn answer(result: Result<Answer, CallError>) -> Result<Response, Option<CallError>> {
+    match result?.response {
+        rooms::Response::ChainwebMempool(response) => Ok(response),
+        _ => Err(None),
     }
 }
 
 /// Any error ends the session. Rule: Chainweb, `awaitSessions`.
-fn fail(cx: &mut Cx<'_, ChainwebMempool>, session: SessionId) {
-    cx.notify(Notice::SessionFailed(session));
+fn fail(cx: &mut Cx<'_, ChainwebMempool>, session: SessionId, error: Option<Option<CallError>>) {
+    cx.notify(match error {
+        Some(Some(CallError::IdentityMismatch)) => Notice::SessionMismatched(session),
+        _ => Notice::SessionFailed(session),
+    });
 }

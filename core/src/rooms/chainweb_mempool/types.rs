@@ -47,6 +47,15 @@ pub struct Mark {
 }
 
 impl Request {
+    /// The commands or keys that the request carries; commands may be shared with a pool.
+    pub(crate) fn byte_size(&self) -> usize {
+        match &self.body {
+            Query::GetPending(_) => 0,
+            Query::Insert(commands) => commands.iter().map(|command| command.byte_size()).sum(),
+            Query::Lookup(keys) | Query::Member(keys) => keys.len() * size_of::<RequestKey>(),
+        }
+    }
+
     /// What is asked, as a word.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -88,13 +97,30 @@ pub enum Response {
         /// The mark to ask with next time.
         mark: Mark,
     },
+    /// For [`Query::Lookup`]: the commands are too large for one answer.
+    TooMuch,
 }
 
 impl Response {
+    /// The list that the answer carries; commands are a pool's.
+    pub(crate) fn byte_size(&self) -> usize {
+        match self {
+            Self::Busy | Self::Inserted | Self::NoSuchChain | Self::TooMuch => 0,
+            Self::Found(found) => size_of_val(found.as_slice()),
+            Self::Members(members) => members.len(),
+            Self::Pending { hashes, .. } => size_of_val(hashes.as_slice()),
+        }
+    }
+
     /// The status under which the answer goes out.
     #[must_use]
     pub const fn status(&self) -> u16 {
-        200
+        match self {
+            Self::Busy => 503,
+            Self::NoSuchChain => 404,
+            Self::TooMuch => 413,
+            Self::Found(_) | Self::Inserted | Self::Members(_) | Self::Pending { .. } => 200,
+        }
     }
 }
 
@@ -141,6 +167,8 @@ pub enum Timer {
     Prune,
     /// Accepted commands are given to a session's peer.
     Push(SessionId),
+    /// More of what was pending when the node stopped is checked again.
+    Reload,
 }
 
 /// A pending command; a hint, because a mempool may lose it.
@@ -221,8 +249,8 @@ events! {
         /// A command was given to a peer.
         TxPushed { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_pushed",
         /// What a peer has pending was asked for in slices, because it is a lot.
-    FetchSliced { /** The chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_fetch_sliced",
-    /// A pending command was inserted again.
+        FetchSliced { /** The chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_fetch_sliced",
+        /// A pending command was inserted again.
         TxRepeated { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_repeated",
         /// A command is not valid.
         TxRejected { /** Its chain. */ chain: ChainId, /** Its declared hash. */ hash: RequestKey, /** Why. */ error: Box<InsertError> } = "tx_rejected",
@@ -234,7 +262,7 @@ events! {
 }
 
 /// Who waits for a batch of checks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The disk: what was pending when the node stopped.
     Reload,

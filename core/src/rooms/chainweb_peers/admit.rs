@@ -5,7 +5,7 @@
 //! can make a scanner of us.
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::types::{Waiter, reason};
 use super::{ChainwebPeers, Event, Refusal, Request, Response, Then};
@@ -16,6 +16,7 @@ use crate::commons::peers::{Inserted, Insertion};
 use crate::cx::Cx;
 use crate::http::page::PageQuery;
 use crate::input::{Answer, CallError, Caller, RequestId, VersionHeader};
+use crate::limits::{LEARNED_MAX, SYNC_PROBES_MAX, WAITERS_MAX};
 use crate::output::{Endpoint, Part, Trust, Via};
 use crate::rooms;
 
@@ -24,10 +25,15 @@ use crate::rooms;
 pub(super) struct Probes {
     by_addr: BTreeMap<HostAddr, Probe>,
     by_source: BTreeMap<IpAddr, usize>,
+    /// How many of them nobody asked for: peers that other peers told of.
+    learned: usize,
+    /// Peers that other peers told of, to be looked at when their turn comes.
+    queue: VecDeque<(NetworkId, PeerInfo)>,
 }
 
 #[derive(Clone, Debug)]
 struct Probe {
+    /// Who asked for it; nobody, if another peer told of the candidate.
     source: Option<IpAddr>,
     waiters: Vec<Waiter>,
 }
@@ -36,10 +42,11 @@ impl Probes {
     pub(super) fn len(&self) -> usize {
         self.by_addr.len()
     }
-}
 
-/// Waiters of one probe; more are refused.
-const WAITERS_MAX: usize = 64;
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+}
 
 /// What screening finds without asking anybody.
 enum Screened {
@@ -65,16 +72,31 @@ impl ChainwebPeers {
             Screened::Refused(refusal) => refuse(cx, id, peer.address, refusal),
             Screened::Unknown => {
                 let waiter = Waiter::Request { id, network, peer };
-                self.probe(cx, network, Some(from.addr.ip()), waiter);
+                let source = from.addr.ip().to_canonical();
+                self.probe(cx, network, Some(source), waiter);
             }
         }
     }
 
-    /// Looks at a peer that another peer told of.
-    pub(super) fn consider(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, peer: PeerInfo) {
-        match screen(cx, &peer) {
-            Screened::Known | Screened::Refused(_) => {}
-            Screened::Unknown => {
+    /// Looks at peers that another peer told of: at a few at a time, the others wait.
+    pub(super) fn consider(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        network: NetworkId,
+        peers: impl Iterator<Item = PeerInfo>,
+    ) {
+        let room = LEARNED_MAX - self.probes.queue.len();
+        let peers = peers.take(room).map(|peer| (network, peer));
+        self.probes.queue.extend(peers);
+        self.probe_learned(cx);
+    }
+
+    fn probe_learned(&mut self, cx: &mut Cx<'_, Self>) {
+        while self.probes.learned < SYNC_PROBES_MAX {
+            let Some((network, peer)) = self.probes.queue.pop_front() else {
+                return;
+            };
+            if matches!(screen(cx, &peer), Screened::Unknown) {
                 self.probe(cx, network, None, Waiter::Session { network, peer });
             }
         }
@@ -104,8 +126,9 @@ impl ChainwebPeers {
         {
             return turn_away(cx, waiter);
         }
-        if let Some(source) = source {
-            *self.probes.by_source.entry(source).or_default() += 1;
+        match source {
+            Some(source) => *self.probes.by_source.entry(source).or_default() += 1,
+            None => self.probes.learned += 1,
         }
         self.probes.by_addr.insert(
             addr.clone(),
@@ -138,15 +161,18 @@ impl ChainwebPeers {
         let Some(probe) = self.probes.by_addr.remove(addr) else {
             return;
         };
-        if let Some(source) = probe.source
-            && let Some(count) = self.probes.by_source.get_mut(&source)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.probes.by_source.remove(&source);
+        match probe.source {
+            None => self.probes.learned -= 1,
+            Some(source) => {
+                if let Some(count) = self.probes.by_source.get_mut(&source) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.probes.by_source.remove(&source);
+                    }
+                }
             }
         }
-        let found = judge(result);
+        let found = judge(cx, result);
         for waiter in probe.waiters {
             // The world may have changed while the probe was out.
             let found = match screen(cx, waiter.peer()) {
@@ -170,6 +196,7 @@ impl ChainwebPeers {
                 }
             }
         }
+        self.probe_learned(cx);
     }
 
     /// Puts a peer that passed into the table. A private node keeps to its own.
@@ -182,21 +209,29 @@ impl ChainwebPeers {
 
     /// Puts the operator's peers into the table, for every network.
     pub(super) fn insert_known(&mut self, cx: &mut Cx<'_, Self>) {
-        let networks: Vec<NetworkId> = self.loops.iter().map(|turn| turn.network).collect();
         for peer in cx.config().known_peers.clone() {
-            if peer.address == cx.config().address {
-                continue;
-            }
-            for network in &networks {
-                self.insert(cx, *network, peer.clone(), true);
-            }
+            self.insert_known_peer(cx, peer);
+        }
+    }
+
+    /// One that was given without an identity keeps what the first contact has pinned.
+    pub(super) fn insert_known_peer(&mut self, cx: &mut Cx<'_, Self>, mut peer: PeerInfo) {
+        if peer.address == cx.config().address {
+            return;
+        }
+        if let Some((_, stored)) = cx.commons().peers.find(&peer.address) {
+            peer.id = peer.id.or(stored.info.id);
+        }
+        let networks: Vec<NetworkId> = self.loops.iter().map(|turn| turn.network).collect();
+        for network in networks {
+            self.insert(cx, network, peer.clone(), true);
         }
     }
 
     fn insert(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, peer: PeerInfo, sticky: bool) {
         let success = (!sticky).then_some(cx.now().wall);
         let (mark, peers_max) = (cx.rng().bits(), cx.limits().peers_max);
-        let addr = peer.address.clone();
+        let (addr, place) = (peer.address.clone(), peer.address.clone());
         let (commons, journal) = cx.commons_mut();
         let at = Insertion {
             success,
@@ -208,6 +243,7 @@ impl ChainwebPeers {
             Inserted::New | Inserted::Replaced => cx.event(Event::PeerAdded { network, addr }),
             Inserted::Full | Inserted::Merged => {}
         }
+        cx.judge_peer_at(&place);
         cx.notify(Notice::PeersChanged(network));
     }
 }
@@ -227,8 +263,12 @@ fn screen(cx: &Cx<'_, ChainwebPeers>, peer: &PeerInfo) -> Screened {
     if cx.commons().is_banned(cx.now().wall, peer) {
         return Screened::Refused(Refusal::PeerBanned);
     }
-    if cx.commons().peers.find(&peer.address).is_some() {
-        return Screened::Known;
+    if let Some((_, known)) = cx.commons().peers.find(&peer.address) {
+        return if known.is_banned() {
+            Screened::Refused(Refusal::PeerBanned)
+        } else {
+            Screened::Known
+        };
     }
     if cx.config().network.peer_validation() && is_reserved(&peer.address.host) {
         return Screened::Refused(Refusal::IsReservedHostAddress);
@@ -237,12 +277,22 @@ fn screen(cx: &Cx<'_, ChainwebPeers>, peer: &PeerInfo) -> Screened {
 }
 
 /// What a probe's answer says about the candidate. Rule: Chainweb, `getNodeVersion`.
-fn judge(result: Result<Answer, CallError>) -> Result<(), Refusal> {
+///
+/// A certificate that is banned stays banned wherever it is met, and whatever identity the
+/// candidate claims.
+fn judge(cx: &Cx<'_, ChainwebPeers>, result: Result<Answer, CallError>) -> Result<(), Refusal> {
     let unreachable = |why: &str| Err(Refusal::IsNotReachable(why.into()));
     let answer = match result {
         Ok(answer) => answer,
         Err(error) => return unreachable(reason(error)),
     };
+    let wall = cx.now().wall;
+    if answer
+        .cert
+        .is_some_and(|cert| cx.commons().is_banned_cert(wall, &cert))
+    {
+        return Err(Refusal::PeerBanned);
+    }
     match answer.response {
         rooms::Response::Opaque(200..=299) => {}
         rooms::Response::Opaque(status) => {

@@ -11,17 +11,20 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use types::{Event, Page, Refusal, Request, Response, Row, Then, Timer};
 
 use crate::commons::Notice;
+use crate::commons::address::HostAddr;
 use crate::commons::network::NetworkId;
+use crate::commons::peers::PeerKey;
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::http::page::PageQuery;
 use crate::input::{Answer, CallError, Caller, RequestId};
+use crate::limits::CACHED_PAGES_MAX;
 use crate::node::RestoreError;
 use crate::rng::Stream;
 use crate::rooms::{self, Room, Scope};
@@ -34,12 +37,9 @@ pub struct ChainwebPeers {
     probes: admit::Probes,
     loops: Vec<sessions::Loop>,
     /// Pages as they were last served, while the table has not changed.
-    pages: BTreeMap<(NetworkId, Option<u64>), Arc<Page>>,
-    pages_version: (u64, usize),
+    pages: BTreeMap<(NetworkId, usize), Arc<Page>>,
+    pages_version: u64,
 }
-
-/// First pages are kept for this many limits a network; other pages are made on demand.
-const CACHED_PAGES_MAX: usize = 64;
 
 impl Room for ChainwebPeers {
     const SCOPE: Scope = Scope::ChainwebPeers;
@@ -54,11 +54,12 @@ impl Room for ChainwebPeers {
             probes: admit::Probes::default(),
             loops: sessions::loops(config),
             pages: BTreeMap::new(),
-            pages_version: (0, 0),
+            pages_version: 0,
         }
     }
 
     fn start(&mut self, cx: &mut Cx<'_, Self>) {
+        forget_unfit(cx);
         self.insert_known(cx);
         self.start_loops(cx);
     }
@@ -94,9 +95,11 @@ impl Room for ChainwebPeers {
 
     fn notice(&mut self, cx: &mut Cx<'_, Self>, notice: &Notice) {
         match notice {
-            Notice::Banned(key) => self.part_from(cx, key),
+            Notice::Banned(_) => self.part_from_banned(cx),
             Notice::PeersChanged(network) => self.wake(cx, *network),
             Notice::SessionFailed(session) => self.session_over(cx, *session, false),
+            Notice::SessionMismatched(session) => self.mismatch(cx, *session),
+            Notice::Unbanned => self.wake_all(cx),
             Notice::SessionOpened(_) | Notice::SessionClosed(_) => {}
         }
     }
@@ -108,6 +111,7 @@ impl Room for ChainwebPeers {
     fn export(&self, _: &mut Vec<rooms::Row>) {}
 
     fn gauges(&self, gauge: &mut dyn FnMut(&'static str, u64)) {
+        gauge("peers_learned_waiting", self.probes.queued() as u64);
         gauge("probes_in_flight", self.probes.len() as u64);
     }
 }
@@ -115,55 +119,56 @@ impl Room for ChainwebPeers {
 impl ChainwebPeers {
     /// The page that `query` asks for. Rule: Chainweb, `peerGetHandler`.
     fn page(&mut self, cx: &Cx<'_, Self>, network: NetworkId, query: PageQuery) -> Arc<Page> {
-        let commons = cx.commons();
-        let version = (commons.peers.version(), commons.bans.len());
-        if self.pages_version != version {
+        let peers = &cx.commons().peers;
+        if self.pages_version != peers.version() {
             self.pages.clear();
-            self.pages_version = version;
+            self.pages_version = peers.version();
         }
+        let listing = peers.listing(network);
+        let window = query.page(listing.len());
+        let place = (network, window.items.len());
         let cacheable = query.next.is_none();
-        if cacheable && let Some(page) = self.pages.get(&(network, query.limit)) {
+        if cacheable && let Some(page) = self.pages.get(&place) {
             return page.clone();
         }
-        let page = Arc::new(make_page(cx, network, query));
+        let items = listing[window.items]
+            .iter()
+            .filter_map(|(_, key)| peers.get(*key))
+            .map(|peer| peer.info.clone())
+            .collect();
+        let page = Arc::new(Page {
+            items,
+            next: window.next.map(|next| next as u64),
+            ..Page::default()
+        });
         if cacheable && self.pages.len() < CACHED_PAGES_MAX {
-            self.pages.insert((network, query.limit), page.clone());
+            self.pages.insert(place, page.clone());
         }
         page
     }
 }
 
-fn make_page(cx: &Cx<'_, ChainwebPeers>, network: NetworkId, query: PageQuery) -> Page {
-    let commons = cx.commons();
-    let listing = commons.peers.listing(network);
-    let shown = |key| commons.peers.get(key).map(|peer| &peer.info);
-    let window = |total: usize| {
-        let page = query.page(total);
-        (page.items, page.next.map(|next| next as u64))
-    };
-    if commons.bans.is_empty() {
-        let (items, next) = window(listing.len());
-        let items = listing[items]
-            .iter()
-            .filter_map(|(_, key)| shown(*key))
-            .cloned()
-            .collect();
-        return Page {
-            items,
-            next,
-            ..Page::default()
-        };
-    }
-    let wall = cx.now().wall;
-    let visible: Vec<_> = listing
+/// Forgets what a node of other settings took: our own address, and whom a private node was not
+/// given. Rule: Chainweb, `makePeerDbPrivate` and the own address at start.
+fn forget_unfit(cx: &mut Cx<'_, ChainwebPeers>) {
+    let config = cx.config();
+    let known: BTreeSet<&HostAddr> = config
+        .known_peers
         .iter()
-        .filter_map(|(_, key)| shown(*key))
-        .filter(|info| !commons.is_banned(wall, info))
+        .map(|info| &info.address)
         .collect();
-    let (items, next) = window(visible.len());
-    Page {
-        items: visible[items].iter().copied().cloned().collect(),
-        next,
-        ..Page::default()
+    let unfit: Vec<PeerKey> = cx
+        .commons()
+        .peers
+        .iter()
+        .filter(|(_, peer)| {
+            let addr = &peer.info.address;
+            *addr == config.address || (config.private && !known.contains(addr))
+        })
+        .map(|(key, _)| key)
+        .collect();
+    let (commons, journal) = cx.commons_mut();
+    for key in unfit {
+        commons.peers.remove(journal, key);
     }
 }

@@ -5,14 +5,14 @@
 //! mempool room's business; a session of the cut network is there for the synchronisation alone.
 //! Rules: Chainweb, `P2P/Node.hs`, with a growing pause while every synchronisation fails.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{ChainwebPeers, Event, Page, Request, Response, Then, Timer};
 use crate::commons::Notice;
 use crate::commons::bans::BanKey;
 use crate::commons::network::NetworkId;
-use crate::commons::peers::PeerKey;
+use crate::commons::peers::{Peer, PeerKey};
 use crate::commons::sessions::{Session, SessionId};
 use crate::config::Config;
 use crate::cx::Cx;
@@ -58,6 +58,7 @@ const PAUSE_DOUBLINGS_MAX: u32 = 5;
 
 // The next worse group of candidates is preferred once in twenty times.
 const NEXT_GROUP_PER_MILLION: u32 = 50_000;
+const GROUPS_MAX: usize = 16;
 
 impl ChainwebPeers {
     pub(super) fn start_loops(&self, cx: &mut Cx<'_, Self>) {
@@ -74,6 +75,13 @@ impl ChainwebPeers {
             && turn.active.len() < turn.sessions_max
         {
             cx.arm_once(Timer::Loop(network), Duration::ZERO);
+        }
+    }
+
+    /// Bans have ended: whoever had nobody to talk to looks again.
+    pub(super) fn wake_all(&self, cx: &mut Cx<'_, Self>) {
+        for turn in &self.loops {
+            self.wake(cx, turn.network);
         }
     }
 
@@ -130,7 +138,7 @@ impl ChainwebPeers {
             return;
         };
         let page = match result {
-            Err(CallError::IdentityMismatch) => return self.mismatch(cx, session, peer),
+            Err(CallError::IdentityMismatch) => return self.mismatch(cx, session),
             Ok(Answer {
                 response: rooms::Response::ChainwebPeers(Response::Page(page)),
                 cert,
@@ -138,6 +146,10 @@ impl ChainwebPeers {
             }) => {
                 if let Some(cert) = cert {
                     prove(cx, peer, &cert);
+                    let wall = cx.now().wall;
+                    if cx.commons().is_banned_cert(wall, &cert) {
+                        return self.session_over(cx, session, false);
+                    }
                 }
                 page
             }
@@ -158,11 +170,11 @@ impl ChainwebPeers {
         page: &Arc<Page>,
         result: Result<Answer, CallError>,
     ) {
-        let Some((network, peer)) = running(cx, session) else {
+        let Some((network, _)) = running(cx, session) else {
             return;
         };
         match result {
-            Err(CallError::IdentityMismatch) => return self.mismatch(cx, session, peer),
+            Err(CallError::IdentityMismatch) => return self.mismatch(cx, session),
             Ok(Answer {
                 response: rooms::Response::ChainwebPeers(Response::Added),
                 ..
@@ -178,9 +190,7 @@ impl ChainwebPeers {
             .take(SYNC_PEERS_MAX)
             .cloned()
             .collect();
-        for info in strangers {
-            self.consider(cx, network, info);
-        }
+        self.consider(cx, network, strangers.into_iter());
         self.open(cx, session);
     }
 
@@ -208,33 +218,37 @@ impl ChainwebPeers {
     }
 
     /// Ends the sessions with whom a ban covers. They count neither as good nor as failed.
-    pub(super) fn part_from(&mut self, cx: &mut Cx<'_, Self>, key: &BanKey) {
+    pub(super) fn part_from_banned(&mut self, cx: &mut Cx<'_, Self>) {
+        let commons = cx.commons();
+        let wall = cx.now().wall;
         let covered: Vec<SessionId> = self
             .loops
             .iter()
             .flat_map(|turn| &turn.active)
             .copied()
-            .filter(|session| {
-                let commons = cx.commons();
-                let Some(session) = commons.sessions.get(*session) else {
-                    return false;
-                };
-                BanKey::of_address(&session.addr) == *key
-                    || commons.peers.get(session.peer).is_some_and(|peer| {
-                        peer.info.id.map(BanKey::Fingerprint).as_ref() == Some(key)
-                            || peer.key.map(BanKey::Key).as_ref() == Some(key)
-                    })
+            .filter(|id| {
+                commons.sessions.get(*id).is_some_and(|session| {
+                    let peer = commons.peers.get(session.peer);
+                    peer.is_some_and(Peer::is_banned)
+                        || commons
+                            .bans
+                            .covers(wall, &BanKey::of_address(&session.addr))
+                })
             })
             .collect();
         for session in covered {
-            if let Some(ended) = self.end(cx, session) {
-                self.go_on(cx, ended.network, true);
-            }
+            self.part(cx, session);
+        }
+    }
+
+    fn part(&mut self, cx: &mut Cx<'_, Self>, session: SessionId) {
+        if let Some(ended) = self.end(cx, session) {
+            self.go_on(cx, ended.network, true);
         }
     }
 
     fn open(&mut self, cx: &mut Cx<'_, Self>, session: SessionId) {
-        let Some((network, peer)) = running(cx, session) else {
+        let Some((network, _)) = running(cx, session) else {
             return;
         };
         let Some(turn) = self.loop_of(network) else {
@@ -247,9 +261,7 @@ impl ChainwebPeers {
             .rng()
             .range(length - length / 10, length + length / 10 + 1);
         cx.arm(Timer::SessionEnd(session), Duration::from_micros(length));
-        let wall = cx.now().wall;
-        let (commons, journal) = cx.commons_mut();
-        commons.peers.succeeded(journal, peer, wall);
+        let (commons, _) = cx.commons_mut();
         if let Some(entry) = commons.sessions.get_mut(session) {
             entry.open = true;
             let addr = entry.addr.clone();
@@ -259,17 +271,33 @@ impl ChainwebPeers {
         self.wake(cx, network);
     }
 
-    /// The peer does not hold the certificate it was announced with: forget it.
-    fn mismatch(&mut self, cx: &mut Cx<'_, Self>, session: SessionId, peer: PeerKey) {
-        if let Some(entry) = cx.commons().peers.get(peer)
-            && !entry.sticky
-        {
-            let addr = entry.info.address.clone();
-            let (commons, journal) = cx.commons_mut();
-            commons.peers.remove(journal, peer);
+    /// The peer does not hold the certificate it was announced with: forget it. A peer of the
+    /// operator's goes back to what the operator said of it.
+    pub(super) fn mismatch(&mut self, cx: &mut Cx<'_, Self>, session: SessionId) {
+        let Some((key, entry)) = running(cx, session)
+            .and_then(|(_, key)| cx.commons().peers.get(key).map(|entry| (key, entry)))
+        else {
+            return self.session_over(cx, session, false);
+        };
+        let (addr, sticky) = (entry.info.address.clone(), entry.sticky);
+        let known = cx
+            .config()
+            .known_peers
+            .iter()
+            .find(|info| info.address == addr)
+            .cloned();
+        let (commons, journal) = cx.commons_mut();
+        if sticky {
+            let id = known.as_ref().and_then(|known| known.id);
+            commons.peers.reset_id(journal, key, id);
+        } else {
+            commons.peers.remove(journal, key);
             cx.event(Event::PeerMismatch { addr });
         }
         self.session_over(cx, session, false);
+        if let Some(known) = known.filter(|_| !sticky) {
+            self.insert_known_peer(cx, known);
+        }
     }
 
     /// Takes a session out of all tables.
@@ -361,6 +389,7 @@ fn prove(cx: &mut Cx<'_, ChainwebPeers>, peer: PeerKey, cert: &crate::input::Pee
     commons
         .peers
         .proved(journal, peer, pin.then_some(cert.fingerprint), key);
+    cx.judge_peer_at(&addr);
     if pin {
         cx.event(Event::PeerPinned { addr });
     }
@@ -370,35 +399,61 @@ fn prove(cx: &mut Cx<'_, ChainwebPeers>, peer: PeerKey, cert: &crate::input::Pee
 ///
 /// The candidates fall into groups: first those with a session on any network and at most one
 /// failure, whose connection can be shared; then the others by their number of failures. Nearly
-/// always the best group is drawn from, now and then a worse one.
+/// always the best group is drawn from, now and then a worse one. The first group counts even when
+/// it is empty.
 fn choose(cx: &mut Cx<'_, ChainwebPeers>, turn: &Loop) -> Option<PeerKey> {
+    let mut first = 0;
+    while first < GROUPS_MAX && cx.rng().chance(NEXT_GROUP_PER_MILLION) {
+        first += 1;
+    }
+    let start = cx.rng().bits();
     let commons = cx.commons();
-    let busy: Vec<PeerKey> = turn
-        .active
+    let own = &cx.config().address;
+    let sessions = || {
+        turn.active
+            .iter()
+            .filter_map(|id| commons.sessions.get(*id))
+    };
+    let free = |peer: &Peer| {
+        peer.info.address != *own && sessions().all(|session| session.addr != peer.info.address)
+    };
+    let shared = |peer: &Peer| peer.sessions > 0 && peer.failures <= 1;
+
+    let in_touch: BTreeSet<PeerKey> = commons
+        .sessions
         .iter()
-        .filter_map(|session| commons.sessions.get(*session).map(|session| session.peer))
+        .map(|session| session.peer)
         .collect();
-    let mut groups: BTreeMap<Option<u32>, Vec<PeerKey>> = BTreeMap::new();
-    for (key, peer) in commons.peers.iter() {
-        if !peer.networks.contains(turn.network)
-            || busy.contains(&key)
-            || peer.info.address == cx.config().address
-            || commons.is_banned(cx.now().wall, &peer.info)
-        {
-            continue;
+    let in_touch: Vec<(u64, PeerKey)> = in_touch
+        .into_iter()
+        .filter(|key| {
+            commons.peers.get(*key).is_some_and(|peer| {
+                shared(peer) && !peer.is_banned() && peer.networks.contains(turn.network)
+            })
+        })
+        .map(|key| (0, key))
+        .collect();
+    // Whoever is passed over has a session or is in the first group, so few are looked at.
+    let pick = |group: &[(u64, PeerKey)], sharing: bool| {
+        let (behind, ahead) = group.split_at((start % (group.len().max(1) as u64)) as usize);
+        ahead.iter().chain(behind).map(|(_, key)| *key).find(|key| {
+            commons
+                .peers
+                .get(*key)
+                .is_some_and(|peer| free(peer) && shared(peer) == sharing)
+        })
+    };
+    let others = commons.peers.groups(turn.network);
+    let picks =
+        core::iter::once(pick(&in_touch, true)).chain(others.map(|group| pick(group, false)));
+    // A draw beyond the last group means the last group.
+    let mut last = None;
+    for (place, picked) in picks.enumerate() {
+        match picked {
+            Some(key) if place >= first => return Some(key),
+            Some(key) => last = Some(key),
+            None => {}
         }
-        let shared = peer.sessions > 0 && peer.failures <= 1;
-        groups
-            .entry((!shared).then_some(peer.failures))
-            .or_default()
-            .push(key);
     }
-    let groups: Vec<Vec<PeerKey>> = groups.into_values().collect();
-    let mut group = 0;
-    while group + 1 < groups.len() && cx.rng().chance(NEXT_GROUP_PER_MILLION) {
-        group += 1;
-    }
-    let group = groups.get(group)?;
-    let place = cx.rng().index(group.len());
-    group.get(place).copied()
+    last
 }

@@ -33,6 +33,11 @@ pub enum Request {
 }
 
 impl Request {
+    /// Nothing that is worth counting.
+    pub(crate) const fn byte_size(&self) -> usize {
+        0
+    }
+
     /// What is asked, as a word.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -98,6 +103,11 @@ impl core::hash::Hash for Page {
 }
 
 impl Response {
+    /// Nothing that is worth counting.
+    pub(crate) const fn byte_size(&self) -> usize {
+        0
+    }
+
     /// The status under which the answer goes out.
     #[must_use]
     pub const fn status(&self) -> u16 {
