@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::Parser as _;
 use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::http::throttle::Rates;
@@ -46,7 +47,7 @@ fn main() -> ExitCode {
             }
             Err(error) => {
                 let code = store_code(&error);
-                complain(&error.into(), code)
+                complain(&anyhow!(error.to_string()), code)
             }
         },
         Some(Command::Run(args)) => run_node(args),
@@ -131,13 +132,13 @@ async fn serve(settings: Settings) -> ExitCode {
         signal(SignalKind::interrupt()),
     );
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        return complain(&anyhow::anyhow!("cannot listen for signals"), FAILED);
+        return complain(&anyhow!("cannot listen for signals"), FAILED);
     };
     let node = match peerage_io::start(settings).await {
         Ok(node) => node,
         Err(error) => {
             let code = start_code(&error);
-            return complain(&error.into(), code);
+            return complain(&anyhow!(error.to_string()), code);
         }
     };
     tracing::info!(
@@ -153,7 +154,7 @@ async fn serve(settings: Settings) -> ExitCode {
         () = either(&mut terminate, &mut interrupt) => None,
     };
     if let Some(error) = fatal {
-        return complain(&anyhow::anyhow!(error.to_string()), STORE_FAILED);
+        return complain(&anyhow!(error.to_string()), STORE_FAILED);
     }
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {
@@ -162,7 +163,7 @@ async fn serve(settings: Settings) -> ExitCode {
                 tracing::info!("stopped");
                 ExitCode::SUCCESS
             }
-            Err(error) => complain(&anyhow::anyhow!(error.to_string()), STORE_FAILED),
+            Err(error) => complain(&anyhow!(error.to_string()), STORE_FAILED),
         },
         () = either(&mut terminate, &mut interrupt) => {
             tracing::warn!("stopped at once");
