@@ -582,9 +582,10 @@ impl World {
                 self.findings.miss(now, Some(node), Oracle::Durable, text);
             }
             // A full table takes nobody in, and Chainweb has no word to say so.
-            let full = host.node.as_ref().is_some_and(|node| {
-                node.commons().peers.len() >= self.options.limits.peers_max
-            });
+            let full = host
+                .node
+                .as_ref()
+                .is_some_and(|node| node.commons().peers.len() >= self.options.limits.peers_max);
             if host.audited && !full {
                 for key in crate::oracle::durable::shown(request, &response) {
                     if !host.disk.holds(&key) && !host.promises.deleted(&key) {
@@ -842,9 +843,7 @@ impl World {
             .disk
             .read()
             .map_err(|error| error.to_string())
-            .and_then(|rows| {
-                crate::oracle::durable::compare(machine.export(), rows, hints)
-            });
+            .and_then(|rows| crate::oracle::durable::compare(machine.export(), rows, hints));
         if let Err(error) = result {
             self.findings.miss(at, Some(node), Oracle::Export, error);
         }

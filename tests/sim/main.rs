@@ -27,7 +27,10 @@ fn check_notices(sabotage: Sabotage, oracle: Oracle) {
     options.work.put = 5;
     options.links.request_loss = 20_000;
     let report = go(options);
-    assert!(report.findings.misses(oracle) > 0, "nobody noticed {sabotage:?}\n{report}");
+    assert!(
+        report.findings.misses(oracle) > 0,
+        "nobody noticed {sabotage:?}\n{report}"
+    );
 }
 
 #[test]
@@ -35,7 +38,11 @@ fn one_seed_is_one_run() {
     for seed in 0..4 {
         let options = Options::drawn(seed, 8, 40 * SECOND, true);
         let (one, other) = (check(options.clone()), check(options));
-        assert_eq!((one.hash, one.events), (other.hash, other.events), "seed {seed}");
+        assert_eq!(
+            (one.hash, one.events),
+            (other.hash, other.events),
+            "seed {seed}"
+        );
     }
 }
 
@@ -47,7 +54,11 @@ fn bytes_on_the_wire_change_nothing() {
         options.wire = Wire::Bytes;
         let bytes = check(options);
         assert!(bytes.findings.checks(Oracle::Wire) > 100, "{bytes}");
-        assert_eq!((typed.hash, typed.events), (bytes.hash, bytes.events), "seed {seed}");
+        assert_eq!(
+            (typed.hash, typed.events),
+            (bytes.hash, bytes.events),
+            "seed {seed}"
+        );
     }
 }
 
@@ -76,9 +87,20 @@ fn small_worlds_hold_under_every_fault() {
 #[test]
 fn a_hundred_nodes_outlive_a_partition() {
     let mut options = Options::drawn(1, 100, 80 * SECOND, true);
-    let cut = Cut { id: 1_000_000, salt: 9, share: 500, way: Way::Both };
-    options.more_faults.push(Fault { at: 30 * SECOND, what: What::Cut(cut) });
-    options.more_faults.push(Fault { at: 50 * SECOND, what: What::Heal(cut.id) });
+    let cut = Cut {
+        id: 1_000_000,
+        salt: 9,
+        share: 500,
+        way: Way::Both,
+    };
+    options.more_faults.push(Fault {
+        at: 30 * SECOND,
+        what: What::Cut(cut),
+    });
+    options.more_faults.push(Fault {
+        at: 50 * SECOND,
+        what: What::Heal(cut.id),
+    });
     check(options);
 }
 
@@ -92,8 +114,10 @@ fn planned_faults_can_be_replayed() {
     let text: Vec<String> = first.planned.iter().map(ToString::to_string).collect();
     options.faults.crash_every = 0;
     options.faults.cut_every = 0;
-    options.more_faults =
-        text.iter().map(|line| line.parse().expect("what was printed is read back")).collect();
+    options.more_faults = text
+        .iter()
+        .map(|line| line.parse().expect("what was printed is read back"))
+        .collect();
     assert_eq!(first.hash, check(options).hash);
 }
 
