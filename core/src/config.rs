@@ -67,6 +67,9 @@ pub struct Sessions {
     pub request_timeout: Duration,
     /// How long the answer to a probe may take.
     pub probe_timeout: Duration,
+    /// How long a peer that was just added is left alone: whoever announces itself has a moment to
+    /// finish doing so, and several announcements make one turn.
+    pub greeting_delay: Duration,
     /// When the first sessions start.
     pub start_delay: Duration,
     /// How long accepted transactions are gathered before they are pushed.
@@ -83,6 +86,7 @@ impl Default for Sessions {
             poll_interval: Duration::from_secs(15),
             request_timeout: Duration::from_secs(3),
             probe_timeout: Duration::from_secs(4),
+            greeting_delay: Duration::from_millis(250),
             start_delay: Duration::from_millis(500),
             push_delay: Duration::from_millis(20),
         }

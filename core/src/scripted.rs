@@ -67,10 +67,10 @@ pub(crate) fn config(n: u8) -> Config {
         public_key: PublicKey([n; 32]),
         secret: [n; 32],
     };
-    Config {
-        chains: 1,
-        ..Config::new(ChainwebVersion::Development, identity, addr(n))
-    }
+    let mut config = Config::new(ChainwebVersion::Development, identity, addr(n));
+    config.chains = 1;
+    config.sessions.greeting_delay = Duration::ZERO;
+    config
 }
 
 pub(crate) fn put_peer(network: NetworkId, peer: PeerInfo) -> Request {

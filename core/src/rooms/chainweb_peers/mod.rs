@@ -96,7 +96,10 @@ impl Room for ChainwebPeers {
     fn notice(&mut self, cx: &mut Cx<'_, Self>, notice: &Notice) {
         match notice {
             Notice::Banned(_) => self.part_from_banned(cx),
-            Notice::PeersChanged(network) => self.wake(cx, *network),
+            Notice::PeersChanged(network) => {
+                let after = cx.config().sessions.greeting_delay;
+                self.wake(cx, *network, after);
+            }
             Notice::SessionFailed(session) => self.session_over(cx, *session, false),
             Notice::SessionMismatched(session) => self.mismatch(cx, *session),
             Notice::Unbanned => self.wake_all(cx),

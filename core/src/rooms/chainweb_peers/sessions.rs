@@ -68,20 +68,20 @@ impl ChainwebPeers {
         }
     }
 
-    /// A loop's peers have changed, or one of its sessions has ended: it may go on.
-    pub(super) fn wake(&self, cx: &mut Cx<'_, Self>, network: NetworkId) {
+    /// A loop's peers have changed, or one of its sessions has ended: it may go on `after` that long.
+    pub(super) fn wake(&self, cx: &mut Cx<'_, Self>, network: NetworkId, after: Duration) {
         if let Some(turn) = self.loops.iter().find(|turn| turn.network == network)
             && turn.syncing.is_none()
             && turn.active.len() < turn.sessions_max
         {
-            cx.arm_once(Timer::Loop(network), Duration::ZERO);
+            cx.arm_once(Timer::Loop(network), after);
         }
     }
 
     /// Bans have ended: whoever had nobody to talk to looks again.
     pub(super) fn wake_all(&self, cx: &mut Cx<'_, Self>) {
         for turn in &self.loops {
-            self.wake(cx, turn.network);
+            self.wake(cx, turn.network, Duration::ZERO);
         }
     }
 
@@ -170,7 +170,7 @@ impl ChainwebPeers {
         page: &Arc<Page>,
         result: Result<Answer, CallError>,
     ) {
-        let Some((network, _)) = running(cx, session) else {
+        let Some((network, peer)) = running(cx, session) else {
             return;
         };
         match result {
@@ -181,9 +181,17 @@ impl ChainwebPeers {
             }) => {}
             Ok(_) | Err(_) => return self.session_over(cx, session, false),
         }
+        // Both have answered well: whoever was hidden by failures is shown again. Chainweb waits
+        // for the session's end, minutes later.
+        let wall = cx.now().wall;
+        let (commons, journal) = cx.commons_mut();
+        commons.peers.succeeded(journal, peer, wall);
         let own = cx.config().identity.fingerprint;
         // A full table may still give up a peer that fails for one that does not.
-        let room = cx.limits().peers_max.saturating_sub(cx.commons().peers.len());
+        let room = cx
+            .limits()
+            .peers_max
+            .saturating_sub(cx.commons().peers.len());
         let wanted = SYNC_PEERS_MAX.min(room.max(1));
         let strangers: Vec<_> = page
             .items
@@ -271,7 +279,7 @@ impl ChainwebPeers {
             cx.event(Event::SessionOpened { network, addr });
         }
         cx.notify(Notice::SessionOpened(session));
-        self.wake(cx, network);
+        self.wake(cx, network, Duration::ZERO);
     }
 
     /// The peer does not hold the certificate it was announced with: forget it. A peer of the
