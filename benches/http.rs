@@ -3,6 +3,7 @@
 //!
 //! Both run on the same runtime, one after the other in every round, so that what else the machine
 //! does hits both; the ratio of one round is the result, the median over all rounds the headline.
+//! The CPU time of the server's threads per request is the steadier number (Linux only).
 //! The bare server reads and drops the body and answers from memory: it parses no JSON, decodes no
 //! keys and asks nobody.
 
@@ -38,8 +39,8 @@ fn main() {
         (7, Duration::from_millis(1_000))
     };
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let servers = runtime(cores.div_ceil(2));
-    let clients = runtime((cores / 2).max(1));
+    let servers = runtime("server", cores.div_ceil(2));
+    let clients = runtime("client", (cores / 2).max(1));
 
     let data = tempfile::tempdir().expect("a temporary directory");
     let node = servers.block_on(start(data.path()));
@@ -52,38 +53,83 @@ fn main() {
 
     println!("{CONNECTIONS} connections, {rounds} rounds of {length:?} each, {cores} cores");
     println!(
-        "{:<16}{:>12}{:>12}{:>8}{:>18}",
-        "request", "bare /s", "node /s", "ratio", "ratios"
+        "{:16}{:>24}{:>26}",
+        "", "requests/s", "server CPU \u{b5}s/request"
+    );
+    println!(
+        "{:16}{:>8}{:>8}{:>8}{:>10}{:>8}{:>8}",
+        "request", "bare", "node", "ratio", "bare", "node", "ratio"
     );
     for (name, request) in requests(&wires) {
         let answer = clients.block_on(once(node.api_addr(), &request));
         let bare = servers.block_on(bare(answer));
-        let mut results: Vec<(f64, f64)> = (0..rounds)
-            .map(|_| {
-                let bare = clients.block_on(load(bare, &request, length));
-                let node = clients.block_on(load(node.api_addr(), &request, length));
-                (bare, node)
-            })
+        let measure = |addr| {
+            let before = server_cpu_us();
+            let (count, seconds) = clients.block_on(load(addr, &request, length));
+            let cpu = (server_cpu_us() - before) / count;
+            Sample {
+                rate: count / seconds,
+                cpu,
+            }
+        };
+        let pairs: Vec<(Sample, Sample)> = (0..rounds)
+            .map(|_| (measure(bare), measure(node.api_addr())))
             .collect();
-        results.sort_by(|a, b| (a.1 / a.0).total_cmp(&(b.1 / b.0)));
-        let (bare, served) = results[results.len() / 2];
-        let ratio = |result: &(f64, f64)| result.1 / result.0;
-        let (low, high) = (ratio(&results[0]), ratio(&results[results.len() - 1]));
-        let range = format!("{low:.2} to {high:.2}");
+        let median = |of: fn(&(Sample, Sample)) -> f64| {
+            let mut values: Vec<f64> = pairs.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
         println!(
-            "{name:<16}{bare:>12.0}{served:>12.0}{:>8.2}{range:>18}",
-            served / bare
+            "{name:16}{:>8.0}{:>8.0}{:>8.2}{:>10.2}{:>8.2}{:>8.2}",
+            median(|(bare, _)| bare.rate),
+            median(|(_, node)| node.rate),
+            median(|(bare, node)| node.rate / bare.rate),
+            median(|(bare, _)| bare.cpu),
+            median(|(_, node)| node.cpu),
+            median(|(bare, node)| bare.cpu / node.cpu),
         );
     }
     servers.block_on(node.drain()).expect("a clean stop");
 }
 
-fn runtime(threads: usize) -> Runtime {
+/// One server under load.
+struct Sample {
+    rate: f64,
+    cpu: f64,
+}
+
+fn runtime(name: &str, threads: usize) -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(threads)
+        .thread_name(name)
         .enable_all()
         .build()
         .expect("a runtime")
+}
+
+/// What the threads named `server` have used so far, in microseconds; zero where `/proc` is not.
+fn server_cpu_us() -> f64 {
+    const TICK_US: f64 = 10_000.0;
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return 0.0;
+    };
+    let stats = tasks
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
+    let ticks = stats.filter(|stat| stat.contains("(server)")).map(|stat| {
+        // User and system time are the 14th and 15th fields; the name was the second.
+        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let field = |at: usize| {
+            fields
+                .get(at)
+                .and_then(|field| field.parse().ok())
+                .unwrap_or(0.0)
+        };
+        field(11) + field(12)
+    });
+    ticks.sum::<f64>() * TICK_US
 }
 
 /// A node that keeps to itself: it knows peers but calls nobody.
@@ -190,8 +236,8 @@ async fn bare(answer: Vec<u8>) -> SocketAddr {
     addr
 }
 
-/// Requests per second over all connections.
-async fn load(addr: SocketAddr, request: &[u8], length: Duration) -> f64 {
+/// Requests answered over all connections, and the seconds it took.
+async fn load(addr: SocketAddr, request: &[u8], length: Duration) -> (f64, f64) {
     let began = Instant::now();
     let until = began + length;
     let tasks: Vec<_> = (0..CONNECTIONS)
@@ -208,11 +254,11 @@ async fn load(addr: SocketAddr, request: &[u8], length: Duration) -> f64 {
             })
         })
         .collect();
-    let mut total = 0;
+    let mut total = 0_u64;
     for task in tasks {
         total += task.await.expect("no client panics");
     }
-    total as f64 / began.elapsed().as_secs_f64()
+    (total as f64, began.elapsed().as_secs_f64())
 }
 
 async fn once(addr: SocketAddr, request: &[u8]) -> Vec<u8> {

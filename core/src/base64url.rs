@@ -79,31 +79,51 @@ pub fn decode_32(text: &[u8]) -> Option<[u8; 32]> {
     };
     let text: &[u8; 43] = text.try_into().ok()?;
     let (quanta, tail) = text.as_chunks::<4>();
-    let mut decoded = [0; 32];
-    // Values of the alphabet are below 64, so one look at the collected high bits is enough.
-    let mut seen = 0;
-    for (bytes, quantum) in decoded.chunks_exact_mut(3).zip(quanta) {
-        let values = quantum.map(value_of);
-        let mut word = 0;
-        for value in values {
-            seen |= value;
-            word = word << 6 | u32::from(value & 0x3f);
-        }
-        let [_, whole @ ..] = word.to_be_bytes();
-        bytes.copy_from_slice(&whole);
-    }
     let &[first, second, third] = tail else {
         return None;
     };
-    let [first, second, third] = [value_of(first), value_of(second), value_of(third)];
-    seen |= first | second | third;
-    if seen > 63 || third & 0b11 != 0 {
+    let mut decoded = [0; 32];
+    // A word whose top byte is not zero holds a character outside the alphabet; one look at the end
+    // is enough.
+    let mut seen = 0;
+    let (triples, rest) = decoded.as_chunks_mut::<3>();
+    for (bytes, quantum) in triples.iter_mut().zip(quanta) {
+        let word = word_of(*quantum);
+        seen |= word;
+        let [_, whole @ ..] = word.to_be_bytes();
+        *bytes = whole;
+    }
+    let word = word_of([first, second, third, b'A']);
+    seen |= word;
+    let [_, thirtieth, thirty_first, spare] = word.to_be_bytes();
+    if seen > 0x00ff_ffff || spare != 0 {
         return None;
     }
-    decoded[30] = first << 2 | second >> 4;
-    decoded[31] = second << 4 | third >> 2;
+    rest.copy_from_slice(&[thirtieth, thirty_first]);
     Some(decoded)
 }
+
+/// The 24 bits that four characters stand for.
+fn word_of([a, b, c, d]: [u8; 4]) -> u32 {
+    let at = |place: usize, byte: u8| WORDS[place][usize::from(byte)];
+    at(0, a) | at(1, b) | at(2, c) | at(3, d)
+}
+
+/// What a character at each place of a quantum adds to its 24 bits; all ones if it is none of ours.
+static WORDS: [[u32; 256]; 4] = {
+    let mut words = [[u32::MAX; 256]; 4];
+    let mut byte = 0;
+    while byte < 256 {
+        let value = VALUES[byte];
+        let mut place = 0;
+        while value < 64 && place < 4 {
+            words[place][byte] = (value as u32) << (18 - 6 * place);
+            place += 1;
+        }
+        byte += 1;
+    }
+    words
+};
 
 /// How many of its three bytes a quantum of four characters stands for.
 fn check_quantum(quantum: [u8; 4], start: usize, last: bool) -> Result<usize, DecodeError> {

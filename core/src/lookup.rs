@@ -10,6 +10,7 @@ use foldhash::fast::SeedableRandomState;
 /// Hashing is seeded per node, so that strangers who choose keys cannot choose collisions.
 #[derive(Clone)]
 pub struct Lookup<K, V> {
+    #[expect(clippy::disallowed_types, reason = "here its order stays hidden")]
     map: hashbrown::HashMap<K, V, SeedableRandomState>,
 }
 
@@ -22,6 +23,7 @@ impl<K, V> core::fmt::Debug for Lookup<K, V> {
 impl<K: Eq + Hash, V> Lookup<K, V> {
     /// An empty map whose hashing depends on `seed`.
     #[must_use]
+    #[expect(clippy::disallowed_types, reason = "here its order stays hidden")]
     pub fn new(seed: u64) -> Self {
         let state = SeedableRandomState::with_seed(seed, SharedSeed::global_fixed());
         Self {

@@ -1,14 +1,18 @@
 //! Bodies, read as far as they may be long, and from a budget that all share.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use peerage_core::limits::BODY_BYTES_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Bytes of one body that are not counted: small requests never wait for large ones. Their sum is
@@ -107,7 +111,7 @@ pub(crate) async fn read(
     let mut len = 0;
     while !body.is_end_stream() {
         let allowed = GRACE + Duration::from_millis(len as u64 * 1000 / BYTES_PER_SEC_MIN);
-        let frame = match timeout_at(begin + allowed, body.frame()).await {
+        let frame = match next_frame(body, begin + allowed).await {
             Err(_) => return Err(BodyError::Slow),
             Ok(None) => break,
             Ok(Some(Err(_))) => return Err(BodyError::Broken),
@@ -144,6 +148,28 @@ pub(crate) async fn read(
         bytes,
         _share: share,
     })
+}
+
+/// The next part of a body. Mostly it is there once the connection has had its turn, and no timer is
+/// set for it: timers cost more than most requests.
+async fn next_frame(
+    body: &mut Incoming,
+    deadline: Instant,
+) -> Result<Option<Result<Frame<Bytes>, hyper::Error>>, Elapsed> {
+    let mut turns = 0;
+    let ready = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+        Poll::Ready(frame) => Poll::Ready(Some(frame)),
+        Poll::Pending if turns == 0 => {
+            turns = 1;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Poll::Pending => Poll::Ready(None),
+    });
+    match ready.await {
+        Some(frame) => Ok(frame),
+        None => timeout_at(deadline, body.frame()).await,
+    }
 }
 
 /// Reads the body of an answer to a call.

@@ -84,6 +84,26 @@ impl DataDir {
         }
     }
 
+    /// Opens a directory that was completely made; makes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if there is no such directory.
+    pub fn open_existing(dir: &Path) -> Result<Self, StoreError> {
+        if !Self::exists(dir) {
+            let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+            return Err(StoreError::io("read", &dir.join(MANIFEST), missing));
+        }
+        Self::open(dir, &[])
+    }
+
+    /// Whether there is a data directory, good or damaged.
+    #[must_use]
+    pub fn exists(dir: &Path) -> bool {
+        [MANIFEST, ROWS, WATERMARK]
+            .iter()
+            .any(|name| dir.join(name).exists())
+    }
+
     fn make(dir: &Path, names: &[String], lock: DirLock) -> Result<Self, StoreError> {
         let key = match files::read(&dir.join(KEY))? {
             Some(bytes) => secret(dir, &bytes)?,

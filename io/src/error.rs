@@ -12,7 +12,7 @@ use peerage_core::rows::RowError;
 pub enum StoreError {
     /// The directory's files are not what was once acknowledged.
     #[error(
-        "the data directory {} is damaged: {what}. Nothing was changed. Restore the directory from \
+        "the data directory {} is damaged: {what}. The node did not start. Restore the directory from \
          a backup; or, to start with nothing but the same identity, copy identity.key and \
          identity.pem into an empty directory and give that as --data",
         dir.display()
@@ -83,6 +83,15 @@ impl StoreError {
         }
     }
 
+    /// The directory's files cannot even be read to the end.
+    #[must_use]
+    pub fn unreadable(dir: &Path) -> Self {
+        Self::damaged(
+            dir,
+            "reading the directory rows ends the process that reads it",
+        )
+    }
+
     /// A row that cannot be read: of a newer release, or damaged.
     pub(crate) fn row(dir: &Path, error: &RowError) -> Self {
         Self::damaged(dir, error.to_string())
@@ -136,7 +145,7 @@ pub enum StartError {
     },
     /// Durable rows do not make a node.
     #[error(
-        "the data directory {} is damaged: {source}. Nothing was changed; restore it from a backup",
+        "the data directory {} is damaged: {source}. The node did not start; restore the directory from a backup",
         dir.display()
     )]
     Restore {

@@ -9,13 +9,14 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use peerage_core::Listener;
 use peerage_core::limits::HEADER_BYTES_MAX;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -170,22 +171,73 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     inbound: Arc<Inbound>,
     mut draining: watch::Receiver<bool>,
 ) {
-    let service = service_fn(|request| inbound.serve(far, request));
+    let pulse = Pulse::default();
+    let service = service_fn(|request| async {
+        let _busy = pulse.begin();
+        inbound.serve(far, request).await
+    });
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE_MAX)
         .max_header_size(HEADER_BYTES_MAX)
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(Patient::new(stream)), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, &pulse)), service);
     let mut connection = pin!(connection);
     tokio::select! {
         // Errors are the caller's: it hung up, or did not speak HTTP.
         _ = connection.as_mut() => return,
+        () = pulse.idle() => return,
         _ = draining.wait_for(|draining| *draining) => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;
 }
+
+/// What a connection is doing, looked at now and then: one timer for all its requests.
+#[derive(Debug, Default)]
+struct Pulse {
+    /// A request is being answered.
+    busy: AtomicBool,
+    /// An answer waits to be taken.
+    writing: AtomicBool,
+    /// Grows with every answer.
+    beats: AtomicU64,
+}
+
+impl Pulse {
+    fn begin(&self) -> Busy<'_> {
+        self.busy.store(true, Relaxed);
+        Busy(self)
+    }
+
+    /// Ends when there was no whole request for [`IDLE_MAX`].
+    async fn idle(&self) {
+        let mut silent = Duration::ZERO;
+        while silent < IDLE_MAX {
+            let before = self.beats.load(Relaxed);
+            sleep(LOOK_INTERVAL).await;
+            let alive = self.beats.load(Relaxed) != before
+                || self.busy.load(Relaxed)
+                || self.writing.load(Relaxed);
+            silent = if alive {
+                Duration::ZERO
+            } else {
+                silent + LOOK_INTERVAL
+            };
+        }
+    }
+}
+
+/// A request being answered, for as long as it lives.
+struct Busy<'a>(&'a Pulse);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.store(false, Relaxed);
+        self.0.beats.fetch_add(1, Relaxed);
+    }
+}
+
+/// How often a connection is looked at; what a silence may be longer than [`IDLE_MAX`].
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Bytes that a connection buffers before it stops reading; room for a whole header.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -235,17 +287,19 @@ impl Addresses {
 }
 
 /// A stream whose far end must take what there is to take, at a bearable pace.
-struct Patient<S> {
+struct Patient<'a, S> {
     stream: S,
     /// Set while something is left to be taken.
     stalled: Option<Pin<Box<Sleep>>>,
+    pulse: &'a Pulse,
 }
 
-impl<S> Patient<S> {
-    const fn new(stream: S) -> Self {
+impl<'a, S> Patient<'a, S> {
+    const fn new(stream: S, pulse: &'a Pulse) -> Self {
         Self {
             stream,
             stalled: None,
+            pulse,
         }
     }
 
@@ -268,6 +322,7 @@ impl<S> Patient<S> {
     }
 
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.pulse.writing.store(true, Relaxed);
         let stalled = self
             .stalled
             .get_or_insert_with(|| Box::pin(sleep(WRITE_STALL_MAX)));
@@ -276,7 +331,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<'_, S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -286,7 +341,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<'_, S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -300,7 +355,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         match Pin::new(&mut self.stream).poll_flush(cx) {
             Poll::Pending => self.wait(cx).map(Err),
             ready => {
-                self.stalled = None;
+                if self.stalled.take().is_some() {
+                    self.pulse.writing.store(false, Relaxed);
+                }
                 ready
             }
         }

@@ -73,6 +73,11 @@ pub(crate) enum Command {
     /// Run the node (the default)
     #[command(after_help = "See `peerage --help` for the configuration file and the exit codes.")]
     Run(RunArgs),
+    /// Check a data directory as a start would, without running a node
+    #[command(
+        after_help = "Exits with 0 if every acknowledged record is there and readable, else with 3."
+    )]
+    Check(CheckArgs),
     /// Tools for Chainweb
     #[command(subcommand)]
     Chainweb(Chainweb),
@@ -206,6 +211,19 @@ impl Keys {
             log_level: self.log_level.or(other.log_level),
         }
     }
+}
+
+/// What to check.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The data directory
+    #[arg(
+        long,
+        env = "PEERAGE_DATA",
+        value_name = "DIR",
+        default_value = "peerage-data"
+    )]
+    pub(crate) data: PathBuf,
 }
 
 /// What the signed transaction says.

@@ -1,5 +1,6 @@
 //! The program `peerage`: settings, a running node, signals, exit codes.
 
+mod check;
 mod cli;
 mod config;
 mod logging;
@@ -11,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::anyhow;
 use clap::Parser as _;
 use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::http::throttle::Rates;
@@ -37,6 +39,16 @@ fn main() -> ExitCode {
                 ExitCode::SUCCESS
             }
             Err(error) => complain(&error, FAILED),
+        },
+        Some(Command::Check(args)) => match check::check(&args.data) {
+            Ok(summary) => {
+                say(&summary);
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                let code = store_code(&error);
+                complain(&anyhow!(error.to_string()), code)
+            }
         },
         Some(Command::Run(args)) => run_node(args),
         None => run_node(run),
@@ -69,7 +81,11 @@ fn run_node(args: RunArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error.into(), FAILED),
     };
-    let code = runtime.block_on(serve(settings(keys)));
+    let settings = settings(keys);
+    if let Err(refusal) = check::ahead(&settings.data) {
+        return complain(&refusal.error, refusal.code.unwrap_or(DATA_REFUSED));
+    }
+    let code = runtime.block_on(serve(settings));
     // Whatever still runs has nothing left to promise.
     runtime.shutdown_background();
     code
@@ -116,13 +132,13 @@ async fn serve(settings: Settings) -> ExitCode {
         signal(SignalKind::interrupt()),
     );
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
-        return complain(&anyhow::anyhow!("cannot listen for signals"), FAILED);
+        return complain(&anyhow!("cannot listen for signals"), FAILED);
     };
     let node = match peerage_io::start(settings).await {
         Ok(node) => node,
         Err(error) => {
             let code = start_code(&error);
-            return complain(&error.into(), code);
+            return complain(&anyhow!(error.to_string()), code);
         }
     };
     tracing::info!(
@@ -138,7 +154,7 @@ async fn serve(settings: Settings) -> ExitCode {
         () = either(&mut terminate, &mut interrupt) => None,
     };
     if let Some(error) = fatal {
-        return complain(&anyhow::anyhow!(error.to_string()), STORE_FAILED);
+        return complain(&anyhow!(error.to_string()), STORE_FAILED);
     }
     tracing::info!("stopping; a second signal stops at once");
     tokio::select! {
@@ -147,7 +163,7 @@ async fn serve(settings: Settings) -> ExitCode {
                 tracing::info!("stopped");
                 ExitCode::SUCCESS
             }
-            Err(error) => complain(&anyhow::anyhow!(error.to_string()), STORE_FAILED),
+            Err(error) => complain(&anyhow!(error.to_string()), STORE_FAILED),
         },
         () = either(&mut terminate, &mut interrupt) => {
             tracing::warn!("stopped at once");
@@ -181,14 +197,18 @@ const fn start_code(error: &StartError) -> u8 {
         StartError::Listen { .. } => CANNOT_LISTEN,
         StartError::PublicMissing { .. } => USAGE,
         StartError::Restore { .. } => DATA_REFUSED,
-        StartError::Store(error) => match error {
-            StoreError::InUse { .. } => DATA_IN_USE,
-            StoreError::WriteFailed { .. } => STORE_FAILED,
-            StoreError::Damaged { .. } | StoreError::Io { .. } | StoreError::Newer { .. } => {
-                DATA_REFUSED
-            }
-        },
+        StartError::Store(error) => store_code(error),
         StartError::Tls(_) => FAILED,
+    }
+}
+
+const fn store_code(error: &StoreError) -> u8 {
+    match error {
+        StoreError::InUse { .. } => DATA_IN_USE,
+        StoreError::WriteFailed { .. } => STORE_FAILED,
+        StoreError::Damaged { .. } | StoreError::Io { .. } | StoreError::Newer { .. } => {
+            DATA_REFUSED
+        }
     }
 }
 

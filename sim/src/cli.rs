@@ -21,6 +21,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run one world and tell what happened.
     Run(RunArgs),
+    /// Measure the engine with next to nothing in it.
+    Bench(BenchArgs),
     /// Run seeds twice, in both wire modes and in two processes, and compare the hashes.
     CheckDeterminism(CheckArgs),
 }
@@ -76,6 +78,16 @@ pub(crate) struct CheckArgs {
     /// How long each run storms, in virtual time.
     #[arg(long, default_value = "60s", value_parser = duration)]
     pub(crate) duration: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BenchArgs {
+    /// The seed of all luck.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many nodes.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(5..=1_000_000))]
+    pub(crate) nodes: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

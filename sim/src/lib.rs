@@ -23,6 +23,7 @@ pub mod disk;
 pub mod engine;
 pub mod exchange;
 pub mod fold;
+pub mod gossip;
 pub mod host;
 pub mod nemesis;
 pub mod network;

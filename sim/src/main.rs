@@ -11,9 +11,9 @@ use std::process::{Command as Process, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::Parser as _;
-use peerage_sim::{Log, Oracle, Progress, Report, Wire, run};
+use peerage_sim::{Log, Oracle, Progress, Report, Wire, gossip, run};
 
-use cli::{CheckArgs, Cli, Command, RunArgs};
+use cli::{BenchArgs, CheckArgs, Cli, Command, RunArgs};
 
 const VIOLATED: u8 = 1;
 const USAGE: u8 = 2;
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     // Bad usage ends the program with code 2 here.
     let result = match Cli::parse().command {
         Command::Run(args) => run_one(&args),
+        Command::Bench(args) => bench(&args),
         Command::CheckDeterminism(args) => check_determinism(&args),
     };
     match result {
@@ -116,6 +117,27 @@ fn print(args: &RunArgs, report: &Report, wall: f64) -> io::Result<()> {
         writeln!(out, "{object}")?;
     }
     Ok(())
+}
+
+/// The two workloads that other simulators were given too.
+fn bench(args: &BenchArgs) -> Result<bool, String> {
+    let (seed, nodes) = (args.seed, args.nodes);
+    let out = &mut io::stdout().lock();
+    let begun = Instant::now();
+    let counts = gossip::gossip(seed, nodes);
+    let seconds = begun.elapsed().as_secs_f64();
+    let speed = counts.delivered as f64 / seconds / 1e6;
+    let begun = Instant::now();
+    let woken = gossip::timers(seed, nodes).woken;
+    let each = begun.elapsed().as_secs_f64() * 1e9 / woken as f64;
+    writeln!(
+        out,
+        "gossip    {} delivered in {seconds:.4} s: {speed:.1} M/s; hash {:016x}\n\
+         timers    {woken} fired, {each:.0} ns each",
+        counts.delivered, counts.hash,
+    )
+    .map_err(|error| error.to_string())?;
+    Ok(true)
 }
 
 /// Each seed typed and as bytes in this process, and typed in another one.

@@ -148,7 +148,7 @@ impl Options {
         };
         let rates = rates(luck, faults, nodes);
         let sessions = sessions(luck, large);
-        let limits = limits(luck, large);
+        let limits = limits(luck, nodes, large);
         let work = work(luck, nodes, duration);
         let ban_window = Duration::from_secs(luck.range(5, 60));
         let settle = 120 * SECOND
@@ -226,20 +226,21 @@ fn sessions(luck: &mut Luck, large: bool) -> Sessions {
     }
 }
 
-fn limits(luck: &mut Luck, large: bool) -> Limits {
+fn limits(luck: &mut Luck, nodes: u32, large: bool) -> Limits {
+    // Large worlds have small tables: not everybody can know everybody.
     let base = Limits::default();
+    let peers_max = match nodes {
+        0..=200 => base.peers_max,
+        201..=1_000 => 128,
+        _ => 64,
+    };
+    let base = Limits { peers_max, ..base };
     let tight = luck.below(6) == 0;
     let calls_max = luck.range(24, 200) as usize;
     let requests_max = luck.range(8, 100) as usize;
     let commits_max = luck.range(8, 64);
     let probes_max = luck.range(2, 32) as usize;
-    if large {
-        return Limits {
-            peers_max: 64,
-            ..base
-        };
-    }
-    if !tight {
+    if large || !tight {
         return base;
     }
     Limits {
@@ -274,7 +275,8 @@ fn work(luck: &mut Luck, nodes: u32, duration: u64) -> Work {
         read: weight(luck),
         page: weight(luck),
         put: weight(luck),
-        ban: weight(luck) / 8,
+        // Bans in small number, or nobody would be left to talk to.
+        ban: weight(luck).div_ceil(8),
     }
 }
 

@@ -38,9 +38,11 @@ fn pending(bench: &mut Bench, query: &str) -> (Vec<String>, i64, i64) {
 }
 
 fn rejections(bench: &Bench) -> Vec<String> {
-    let text = |event: &Event| match event {
-        Event::ChainwebMempool(MempoolEvent::TxRejected { error, .. }) => Some(error.to_string()),
-        _ => None,
+    let text = |event: &Event| {
+        let Event::ChainwebMempool(MempoolEvent::TxRejected { error, .. }) = event else {
+            return None;
+        };
+        Some(error.to_string())
     };
     bench.events().iter().filter_map(text).collect()
 }

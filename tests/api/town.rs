@@ -42,6 +42,31 @@ fn pools_of_two_nodes_become_equal() {
     assert_eq!(pending(town.bench(1), &both), [true, true]);
 }
 
+/// What both have is neither asked for nor given.
+#[test]
+fn common_commands_stay_where_they_are() {
+    let mut town = Town::new(vec![citizen(1, &[2]), citizen(2, &[])]);
+    let common = [signed("common")];
+    let own = [signed("of the first alone")];
+    insert(town.bench(0), &common);
+    insert(town.bench(1), &common);
+    insert(town.bench(0), &own);
+    town.advance(Duration::from_secs(120));
+    assert_eq!(pending(town.bench(1), &own), [true]);
+    for at in 0..2 {
+        for call in town.bench(at).calls() {
+            let line = call.line();
+            if line.ends_with("lookup") || line.ends_with("insert") {
+                assert!(
+                    !call.body().contains(&key_of(&common[0])),
+                    "{line} {}",
+                    call.body()
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn new_command_is_pushed_at_once() {
     let mut town = Town::new(vec![citizen(1, &[2]), citizen(2, &[]), citizen(3, &[2])]);

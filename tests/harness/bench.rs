@@ -7,23 +7,22 @@ use http::Method;
 use peerage_core::commons::address::HostAddr;
 use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::config::{Config, Identity};
+use peerage_core::http::Site;
 use peerage_core::http::throttle::{ADDRESSES_MAX, Rates, Throttle};
-use peerage_core::http::{self as codec, Head, Reception, Reply, Route, Routed, Site};
 use peerage_core::ids::{Fingerprint, PublicKey};
-use peerage_core::rooms::Refused;
 use peerage_core::rows::Record as _;
 use peerage_core::time::{Instant, Now, WallTime};
 use peerage_core::verify::{self, VerifyJob};
 use peerage_core::{
-    CallError, Event, Input, Listener, Node, Outbox, Output, PeerCert, RequestId, Response, Seed,
-    Standing, VerifyId,
+    CallError, Event, Input, Node, Outbox, Output, PeerCert, RequestId, Seed, VerifyId,
 };
 
 use crate::client::Client;
 use crate::commands::START;
 use crate::disk::{Disk, print_row};
 use crate::message::{self, ParsedAnswer, ParsedRequest};
-use crate::peer::{Outcome, Peer, Sent};
+use crate::peer::{Heard, Peer, Sent};
+use crate::steps::{self, Outcome};
 
 /// A node on a table.
 pub struct Bench {
@@ -165,7 +164,7 @@ impl Bench {
 
     /// As [`Self::ask`], by somebody else.
     ///
-    /// The steps are a driver's: the throttle, the ban list, the head, the body's size, the body,
+    /// The steps are a driver's: the ban list, the throttle, the head, the body's size, the body,
     /// the node.
     pub fn ask_as(&mut self, client: &Client, request: impl AsRef<[u8]>) -> Ticket {
         self.requests += 1;
@@ -174,16 +173,14 @@ impl Bench {
         self.tell_request(&request);
         self.asked
             .insert(ticket, (request.method.clone(), client.clone()));
-        match self.admit(client, &request) {
-            Err(reply) => self.reply(ticket, reply),
-            Ok(routed) => match decode(&self.site, routed, request) {
-                Err(reply) => self.reply(ticket, reply),
-                Ok(request) => {
-                    let id = RequestId(ticket.0);
-                    let from = client.0.clone();
-                    self.feed(Input::Request { id, from, request });
-                }
-            },
+        let (node, throttle) = (&self.node, &mut self.throttle);
+        match steps::decide(node, throttle, self.now, client, request) {
+            Err(outcome) => self.reply(ticket, outcome),
+            Ok(request) => {
+                let id = RequestId(ticket.0);
+                let from = client.0.clone();
+                self.feed(Input::Request { id, from, request });
+            }
         }
         ticket
     }
@@ -278,7 +275,15 @@ impl Bench {
 
     /// Both clocks move on; whatever falls due happens at its moment.
     pub fn advance(&mut self, by: Duration) {
+        self.note_advance(by);
+        self.pass(by);
+    }
+
+    pub(crate) fn note_advance(&mut self, by: Duration) {
         self.story += &format!("--- {by:?} later ---\n\n");
+    }
+
+    pub(crate) fn pass(&mut self, by: Duration) {
         let target = self.now.mono + by;
         while let Some(due) = self.node.poll_timeout().filter(|due| *due <= target) {
             self.move_clocks(due);
@@ -396,36 +401,6 @@ impl Bench {
 
     // --- The driver ---
 
-    /// Throttle, bans, head.
-    fn admit(&mut self, client: &Client, request: &ParsedRequest) -> Result<Routed<Route>, Reply> {
-        let caller = &client.0;
-        let standing = self.node.standing(self.now, caller);
-        let counted = caller.listener == Listener::P2p
-            && request.path.starts_with("/chainweb/")
-            && standing != Standing::Known;
-        if counted {
-            let (at, put) = (self.now.mono.as_micros(), request.method == Method::PUT);
-            let ip = caller.addr.ip();
-            if !self.throttle.admit(at, ip, put, &request.path) {
-                return Err(Reply::throttled());
-            }
-        }
-        if standing == Standing::Banned {
-            return Err(Response::Refused(Refused::Banned).encode());
-        }
-        let head = Head {
-            listener: caller.listener,
-            method: &request.method,
-            path: &request.path,
-            query: request.query.as_deref(),
-            headers: &request.headers,
-        };
-        match codec::receive(&self.site, &head) {
-            Reception::Answer(reply) => Err(reply),
-            Reception::Proceed(routed) => Ok(routed),
-        }
-    }
-
     fn feed(&mut self, input: Input) {
         self.feed_all(VecDeque::from([input]));
     }
@@ -487,7 +462,9 @@ impl Bench {
                 self.disk.waiting.push_back((seq, rows));
             }
             Output::Event(event) => self.events.push(event),
-            Output::Respond { id, response } => self.reply(Ticket(id.0), response.encode()),
+            Output::Respond { id, response } => {
+                self.reply(Ticket(id.0), Outcome::Dressed(response.encode()));
+            }
             Output::Verify { id, job } => self.checks.push_back((id, job)),
         }
         None
@@ -501,16 +478,16 @@ impl Bench {
             Some(peer) => Some(peer),
             None => self.others.as_mut(),
         };
-        let result = match peer.map_or(Outcome::Nothing, |peer| peer.hear(&sent)) {
-            Outcome::Nothing => {
+        let result = match peer.map_or(Heard::Nothing, |peer| peer.hear(&sent)) {
+            Heard::Nothing => {
                 self.open.push(sent);
                 return None;
             }
-            Outcome::Failed(error) => {
+            Heard::Failed(error) => {
                 self.tell("= ", &format!("failed: {error:?}\n"));
                 Err(error)
             }
-            Outcome::Answered(text, cert) => {
+            Heard::Answered(text, cert) => {
                 self.tell("= ", &text);
                 sent.understand(&text, cert)
             }
@@ -519,12 +496,11 @@ impl Bench {
         Some(Input::Reply { id, result })
     }
 
-    fn reply(&mut self, ticket: Ticket, reply: Reply) {
+    fn reply(&mut self, ticket: Ticket, outcome: Outcome) {
         let Some((method, client)) = self.asked.remove(&ticket) else {
             return;
         };
-        let answer = codec::dress(reply, &method, client.0.addr, self.now.wall);
-        let text = message::print_answer(answer.status(), answer.headers(), answer.body());
+        let text = outcome.print(&method, &client, self.now.wall);
         self.tell("< ", &text);
         self.answers.insert(ticket, text);
     }
@@ -577,23 +553,6 @@ impl Drop for Bench {
 /// A literal request with a JSON body.
 fn json_request(method: &str, target: &str, body: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\nContent-Type: application/json\r\n\r\n{body}")
-}
-
-/// The body's size, then the body.
-fn decode(
-    site: &Site,
-    routed: Routed<Route>,
-    request: ParsedRequest,
-) -> Result<peerage_core::Request, Reply> {
-    let declared = request.declared();
-    let body = match routed.body_max {
-        Some(max) if declared.unwrap_or(0).max(request.body.len() as u64) > max as u64 => {
-            return Err(Reply::too_large(declared));
-        }
-        Some(_) => request.body,
-        None => bytes::Bytes::new(),
-    };
-    routed.route.decode(site, body)
 }
 
 /// A line that is too long to be looked at, cut in the middle.

@@ -34,9 +34,12 @@ mod bench;
 mod client;
 pub mod commands;
 mod disk;
+pub mod fuzz;
+pub mod generate;
 mod message;
 mod peer;
 mod rng;
+mod steps;
 mod town;
 pub mod vectors;
 

@@ -29,24 +29,32 @@ impl ParsedRequest {
     /// If the text is not a request; a test says what it means.
     #[must_use]
     pub fn read(text: &[u8]) -> Self {
-        let (first, headers, body) = split(text).expect("a request line, headers, a blank line");
+        Self::try_read(text).unwrap_or_else(|| {
+            panic!("not a request: {}", String::from_utf8_lossy(text));
+        })
+    }
+
+    /// Reads a request; `None` if the text is none.
+    #[must_use]
+    pub fn try_read(text: &[u8]) -> Option<Self> {
+        let (first, headers, body) = split(text)?;
         let mut words = first.split(' ');
         let (Some(method), Some(target), Some("HTTP/1.1"), None) =
             (words.next(), words.next(), words.next(), words.next())
         else {
-            panic!("not a request line: {first}");
+            return None;
         };
         let (path, query) = match target.split_once('?') {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (target, None),
         };
-        Self {
-            method: method.parse().expect("a method"),
+        Some(Self {
+            method: method.parse().ok()?,
             path: path.to_owned(),
             query,
             headers,
             body,
-        }
+        })
     }
 
     /// The declared length of the body; a chunked one has none.
@@ -56,7 +64,7 @@ impl ParsedRequest {
             return None;
         }
         match self.headers.get("content-length") {
-            Some(length) => Some(length.to_str().ok()?.parse().expect("a length")),
+            Some(length) => length.to_str().ok()?.parse().ok(),
             None => Some(self.body.len() as u64),
         }
     }
@@ -124,7 +132,7 @@ pub(crate) fn print_answer(status: StatusCode, headers: &HeaderMap, body: &[u8])
 pub(crate) fn print(first: &str, headers: &HeaderMap, body: &[u8]) -> String {
     let mut lines: Vec<String> = headers
         .iter()
-        .map(|(name, value)| format!("{name}: {}\n", value.to_str().expect("printable")))
+        .map(|(name, value)| format!("{name}: {}\n", value.as_bytes().escape_ascii()))
         .collect();
     lines.sort();
     format!(

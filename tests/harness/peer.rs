@@ -124,15 +124,17 @@ pub struct Peer {
     cert: Option<PeerCert>,
 }
 
+type Talk = Box<dyn FnMut(&Sent) -> Option<String> + Send>;
+
 enum Speech {
     Fails(CallError),
     Hangs,
     Says(String),
-    Talks(Box<dyn FnMut(&Sent) -> Option<String> + Send>),
+    Talks(Talk),
 }
 
 /// What came of a call.
-pub(crate) enum Outcome {
+pub(crate) enum Heard {
     Nothing,
     Failed(CallError),
     Answered(String, Option<PeerCert>),
@@ -187,14 +189,14 @@ impl Peer {
         self
     }
 
-    pub(crate) fn hear(&mut self, sent: &Sent) -> Outcome {
+    pub(crate) fn hear(&mut self, sent: &Sent) -> Heard {
         match &mut self.speech {
-            Speech::Fails(error) => Outcome::Failed(*error),
-            Speech::Hangs => Outcome::Nothing,
-            Speech::Says(text) => Outcome::Answered(text.clone(), self.cert),
+            Speech::Fails(error) => Heard::Failed(*error),
+            Speech::Hangs => Heard::Nothing,
+            Speech::Says(text) => Heard::Answered(text.clone(), self.cert),
             Speech::Talks(talk) => match talk(sent) {
-                Some(text) => Outcome::Answered(text, self.cert),
-                None => Outcome::Nothing,
+                Some(text) => Heard::Answered(text, self.cert),
+                None => Heard::Nothing,
             },
         }
     }

@@ -87,13 +87,16 @@ impl Town {
         panic!("the town never comes to rest");
     }
 
-    /// All clocks move on, in steps of a millisecond at most where something happens.
+    /// All clocks move on together; whatever falls due anywhere happens at its moment.
     pub fn advance(&mut self, by: Duration) {
         self.settle();
         let Some(first) = self.benches.first() else {
             return;
         };
         let target = first.now().mono + by;
+        for bench in &mut self.benches {
+            bench.note_advance(by);
+        }
         loop {
             let now = self.benches[0].now().mono;
             let due = self
@@ -104,7 +107,7 @@ impl Town {
             let next = due.map_or(target, |due| due.max(now).min(target));
             let step = next.since(now);
             for bench in &mut self.benches {
-                bench.advance(step);
+                bench.pass(step);
             }
             self.settle();
             if next == target {

@@ -8,13 +8,12 @@ use serde_json::Value;
 /// If there is no such file.
 #[must_use]
 pub fn cases(family: &str, name: &str) -> Vec<Value> {
-    match file(family, name) {
-        Value::Object(mut file) => match file.remove("cases") {
-            Some(Value::Array(cases)) => cases,
-            _ => panic!("{name}: no cases"),
-        },
-        _ => panic!("{name}: not an object"),
-    }
+    let mut file = file(family, name);
+    let cases = file.get_mut("cases").map(Value::take);
+    let Some(Value::Array(cases)) = cases else {
+        panic!("{name}: no cases");
+    };
+    cases
 }
 
 /// A whole vector file.

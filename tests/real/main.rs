@@ -1,5 +1,6 @@
 //! Nodes in this process, over real sockets, real TLS and a real disk.
 
+mod callee;
 mod limits;
 mod peers;
 mod wire;

@@ -2,8 +2,12 @@
 //! refused. Never fewer rows without a word.
 
 use std::fs::{self, OpenOptions};
+use std::hash::{Hash as _, Hasher as _};
+use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use peerage_core::Row;
 use peerage_io::{DataDir, StoreError};
@@ -76,6 +80,35 @@ impl Original {
             }
         }
         refused
+    }
+}
+
+impl Original {
+    /// As [`Self::check`], where the reading process may die of what it reads.
+    fn check_apart(&self, what: &str, damage: impl FnOnce(&Path)) {
+        let copied = tempfile::tempdir().expect("a directory");
+        copy(self.dir.path(), copied.path());
+        damage(copied.path());
+        let output = Command::new(std::env::current_exe().expect("a program"))
+            .args([
+                "--ignored",
+                "--exact",
+                "damage::reader_of_damaged_files",
+                "--nocapture",
+            ])
+            .env(DIR, copied.path())
+            .output()
+            .expect("a process");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let found = said.lines().find_map(|line| line.strip_prefix("found "));
+        let whole = fingerprint(&self.rows).to_string();
+        assert!(
+            found.is_none_or(|found| found == whole),
+            "{what}: silent loss"
+        );
+        let refused = said.lines().any(|line| line.starts_with("refused "));
+        let died = output.status.signal().is_some();
+        assert!(found.is_some() || refused || died, "{what}: {output:?}");
     }
 }
 
@@ -231,4 +264,133 @@ fn an_older_copy_of_the_rows_is_refused() {
     copy(&older.path().join("rows"), &newer.path().join("rows"));
     let error = DataDir::open(newer.path(), &[]).expect_err("a commit is missing");
     assert!(error.to_string().contains("the last 1 of"), "{error}");
+}
+
+/// Goal: a power cut that wrote the end of a batch, but not its middle. fjall alone refuses it.
+#[test]
+fn a_torn_batch_that_was_not_acknowledged_is_dropped() {
+    let source = tempfile::tempdir().expect("a directory");
+    let (mut open, _) = Open::at(source.path()).expect("a fresh directory opens");
+    let path = source.path().join("rows/0.jnl");
+    let length = || used(&fs::read(&path).expect("a journal"));
+    let first = open.commit(vec![ban("first", 1)]);
+    open.wait(first);
+    let begin = length();
+    let last = open.commit((0..200).map(|n| ban(&format!("last{n}"), n)).collect());
+    open.wait(last);
+    let end = length();
+    let torn = |at: u64| {
+        let dir = tempfile::tempdir().expect("a directory");
+        copy(source.path(), dir.path());
+        let bytes = fs::read(&path).expect("a journal");
+        let mut batch = bytes[begin..end].to_vec();
+        let middle = batch.len() / 2;
+        batch[middle..middle + 100].fill(0);
+        let file = OpenOptions::new()
+            .write(true)
+            .open(dir.path().join("rows/0.jnl"));
+        file.expect("a journal")
+            .write_all_at(&batch, at)
+            .expect("a write");
+        dir
+    };
+    let above = torn(end as u64);
+    for _ in 0..2 {
+        let data = DataDir::open(above.path(), &[]).expect("nothing that was promised is missing");
+        assert_eq!(data.rows.len(), 201);
+    }
+    // The same below the watermark is a loss, and nothing is touched.
+    let below = torn(begin as u64);
+    let before = fs::read(below.path().join("rows/0.jnl")).expect("a journal");
+    let error = DataDir::open(below.path(), &[]).expect_err("a commit is missing");
+    assert!(
+        error
+            .to_string()
+            .contains("the last 1 of 2 acknowledged commits"),
+        "{error}"
+    );
+    assert!(before == fs::read(below.path().join("rows/0.jnl")).expect("a journal"));
+    open.committer.close();
+}
+
+/// Names the directory to the process that reads it.
+const DIR: &str = "PEERAGE_TEST_DAMAGED_DIR";
+
+/// Not a test of its own: what the process of [`Original::check_apart`] runs.
+#[test]
+#[ignore = "run by the test below, as a process of its own"]
+fn reader_of_damaged_files() {
+    let Some(dir) = std::env::var_os(DIR) else {
+        return;
+    };
+    let found = match DataDir::open(Path::new(&dir), &[]) {
+        Ok(data) => format!("found {}", fingerprint(&data.rows)),
+        Err(error) => format!("refused {error}"),
+    };
+    writeln!(std::io::stdout(), "{found}").expect("a reader");
+}
+
+fn fingerprint(rows: &[Row]) -> u64 {
+    let mut hash = std::hash::DefaultHasher::new();
+    format!("{rows:?}").hash(&mut hash);
+    hash.finish()
+}
+
+/// Goal: places that nobody thought of. Damaged lengths may make fjall ask for more memory than
+/// there is, which ends a process; so the program reads in a process of its own first, and so does
+/// this. `PEERAGE_DAMAGE_ROUNDS` makes it longer, and
+/// `PEERAGE_DAMAGE_SEED` different.
+#[test]
+fn random_damage_is_refused_or_harmless() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    };
+    let mut state = number("PEERAGE_DAMAGE_SEED", 1);
+    // SplitMix64.
+    let mut draw = |bound: usize| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = state;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) % bound.max(1) as u64) as usize
+    };
+    let original = Original::make();
+    let files = original.files();
+    for round in 0..number("PEERAGE_DAMAGE_ROUNDS", 60) {
+        let name = &files[draw(files.len())];
+        let bytes = fs::read(original.dir.path().join(name)).expect("a file");
+        let used = used(&bytes);
+        let (kind, begin, len) = (draw(4), draw(used + 1), 1 + draw(64));
+        let fill: Vec<u8> = (0..len).map(|_| draw(256) as u8).collect();
+        let what = format!(
+            "round {round}: {} kind {kind} at {begin} for {len}",
+            name.display()
+        );
+        original.check_apart(&what, |dir| {
+            let path = dir.join(name);
+            let file = OpenOptions::new().write(true).open(&path).expect("a file");
+            let mut damaged = bytes[..used].to_vec();
+            match kind {
+                0 => {
+                    // Cut, and something else in its place.
+                    damaged.truncate(begin);
+                    damaged.extend_from_slice(&fill);
+                    file.set_len(damaged.len() as u64).expect("a length");
+                }
+                1 => damaged
+                    .iter_mut()
+                    .skip(begin)
+                    .zip(&fill)
+                    .for_each(|(byte, new)| *byte = *new),
+                2 => damaged
+                    .iter_mut()
+                    .skip(begin)
+                    .take(1)
+                    .for_each(|byte| *byte ^= 1 << (len % 8)),
+                // A piece is missing.
+                _ => drop(damaged.drain(begin..(begin + len).min(used))),
+            }
+            file.write_all_at(&damaged, 0).expect("a write");
+        });
+    }
 }

@@ -1,3 +1,5 @@
+//! What is read as base64url and what is refused.
+
 use super::*;
 use serde_json::Value;
 

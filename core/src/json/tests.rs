@@ -1,3 +1,5 @@
+//! JSON as the real nodes read and write it, down to the wording of errors.
+
 use super::*;
 
 #[test]

@@ -12,6 +12,7 @@
 //! What lies above the watermark was never acknowledged and may be there or not. Any doubt refuses
 //! the start: a node that has silently forgotten is worse than none.
 
+mod journal;
 pub(crate) mod watermark;
 
 use std::collections::BTreeMap;
@@ -98,6 +99,7 @@ impl Store {
         if !files::exists(&dir.join(ROWS))? {
             return Err(StoreError::damaged(dir, "the directory rows is missing"));
         }
+        journal::mend(dir, salt, &promised)?;
         let (database, keyspace) = open_database(dir)?;
         let (state, rows) = guarded(dir, || read_rows(dir, &keyspace, salt))?;
         if state.commits < promised.commits {
@@ -461,4 +463,51 @@ fn digest(key: &[u8], value: &[u8]) -> u128 {
     hash.update(key);
     hash.update(value);
     hash.digest128()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use peerage_core::commons::Row as CommonsRow;
+    use peerage_core::commons::bans::BanKey;
+
+    use super::*;
+    use crate::data_dir::DataDir;
+
+    #[test]
+    fn a_failed_watermark_acknowledges_nothing_and_is_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut store = DataDir::open(dir.path(), &[])
+            .expect("a fresh directory opens")
+            .store;
+        store.watermark.forbid_writing(&dir.path().join(WATERMARK));
+        let (sender, reports) = channel();
+        let failed = sender.clone();
+        let committer = store.run(
+            Arc::default(),
+            move |upto| sender.send(Ok(upto)).expect("a test listens"),
+            move |error| failed.send(Err(error)).expect("a test listens"),
+        );
+        let row: Row = CommonsRow::Ban(BanKey::Address("a".to_owned()), None).into();
+        committer.commit(CommitSeq(1), vec![row.clone()]);
+        let report = reports
+            .recv_timeout(Duration::from_secs(60))
+            .expect("a report");
+        assert!(
+            matches!(report, Err(StoreError::WriteFailed { .. })),
+            "{report:?}"
+        );
+        // What comes after is swallowed, not acknowledged.
+        committer.commit(CommitSeq(2), vec![row]);
+        committer.close();
+        assert!(reports.recv().is_err());
+    }
+
+    #[test]
+    fn digests_keep_key_and_value_apart() {
+        assert_ne!(digest(b"ab", b"c"), digest(b"a", b"bc"));
+        assert_ne!(digest(b"", b"a"), digest(b"a", b""));
+    }
 }

@@ -127,6 +127,12 @@ impl Watermark {
         self.slot = (self.slot + 1) % SLOTS;
         Ok(())
     }
+
+    /// Lets every write fail from here on.
+    #[cfg(test)]
+    pub(crate) fn forbid_writing(&mut self, path: &Path) {
+        self.file = File::open(path).expect("the watermark is there");
+    }
 }
 
 fn open(path: &Path) -> Result<File, StoreError> {

@@ -20,16 +20,12 @@ fn single_insertions() {
     replay("insert_cases", |case| {
         let mut pool = Pool::of(case);
         let wire = text(case, "wire").to_owned();
-        match &case["state"] {
-            Value::Null => {}
-            state if state["pending"] == json!(["<self>"]) => {
-                same(
-                    "status",
-                    pool.insert(std::slice::from_ref(&wire)).status,
-                    200,
-                )?;
-            }
-            state => pool.fill(state["pending_count"].as_u64().ok_or("unknown state")?),
+        let state = &case["state"];
+        if state["pending"] == json!(["<self>"]) {
+            let first = pool.insert(std::slice::from_ref(&wire));
+            same("status", first.status, 200)?;
+        } else if !state.is_null() {
+            pool.fill(state["pending_count"].as_u64().ok_or("unknown state")?);
         }
         let before = pool.mark();
         let expect = &case["expect"];
@@ -305,7 +301,8 @@ fn check_call(
             .iter()
             .map(|hash| of(hash))
             .collect();
-        (sent.sort(), set.sort());
+        sent.sort();
+        set.sort();
         same("pushed", sent, set)?;
     }
     let key = |hash: &String| key_of(&of(hash));
@@ -397,16 +394,12 @@ impl Pool {
     }
 
     fn rejection(&self) -> Option<InsertError> {
-        self.bench
-            .events()
-            .iter()
-            .rev()
-            .find_map(|event| match event {
-                Event::ChainwebMempool(MempoolEvent::TxRejected { error, .. }) => {
-                    Some(error.as_ref().clone())
-                }
-                _ => None,
-            })
+        self.bench.events().iter().rev().find_map(|event| {
+            let Event::ChainwebMempool(MempoolEvent::TxRejected { error, .. }) = event else {
+                return None;
+            };
+            Some(error.as_ref().clone())
+        })
     }
 }
 

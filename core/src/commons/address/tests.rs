@@ -1,3 +1,5 @@
+//! Hosts, addresses and peers as text, by the vectors and at the edges.
+
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;

@@ -1,3 +1,5 @@
+//! Bursts, refills, and how many callers are remembered.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::*;

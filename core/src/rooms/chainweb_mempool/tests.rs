@@ -1,3 +1,5 @@
+//! Commands, their checks and the pool, without a node around them.
+
 use super::command::{self, Command, DecodeError, hash_cmd};
 use super::insert::{self, InsertError, InsertRules, check_form, check_ledger_time, check_terms};
 use super::key::{RequestKey, RequestKeysError, TxHash, decode_request_keys};

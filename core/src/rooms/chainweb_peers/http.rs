@@ -10,7 +10,7 @@ use crate::commons::address::{HostAddr, Hostname, PeerInfo};
 use crate::commons::network::{NetworkId, NodeVersion};
 use crate::http::page::{Cursor, PageQuery};
 use crate::http::query::Query;
-use crate::http::show::quoted;
+use crate::http::show::{quoted, unquoted};
 use crate::http::{Head, Outgoing, Reply, Routed, Site, chainweb};
 use crate::ids::Fingerprint;
 use crate::json::{self, Error, Value};
@@ -190,7 +190,7 @@ impl Refusal {
         }
     }
 
-    /// Reads what [`Self::text`] wrote, as far as a caller can make use of it.
+    /// Reads what [`Self::text`] wrote.
     fn read(text: &str) -> Option<Self> {
         match text {
             "IsLocalPeerAddress" => return Some(Self::IsLocalPeerAddress),
@@ -198,11 +198,8 @@ impl Refusal {
             "PeerBanned" => return Some(Self::PeerBanned),
             _ => {}
         }
-        if let Some(why) = text.strip_prefix("IsNotReachable \"") {
-            let why = why.strip_suffix('"')?;
-            return Some(Self::IsNotReachable(
-                why.replace("\\\"", "\"").replace("\\\\", "\\"),
-            ));
+        if let Some(why) = text.strip_prefix("IsNotReachable ") {
+            return unquoted(why).map(Self::IsNotReachable);
         }
         let version =
             text.strip_prefix("NodeVersionNotAccepted (NodeVersion {_getNodeVersion = [")?;

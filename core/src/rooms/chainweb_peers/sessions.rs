@@ -182,12 +182,15 @@ impl ChainwebPeers {
             Ok(_) | Err(_) => return self.session_over(cx, session, false),
         }
         let own = cx.config().identity.fingerprint;
+        // A full table may still give up a peer that fails for one that does not.
+        let room = cx.limits().peers_max.saturating_sub(cx.commons().peers.len());
+        let wanted = SYNC_PEERS_MAX.min(room.max(1));
         let strangers: Vec<_> = page
             .items
             .iter()
             .filter(|info| info.id != Some(own))
             .filter(|info| cx.commons().peers.find(&info.address).is_none())
-            .take(SYNC_PEERS_MAX)
+            .take(wanted)
             .cloned()
             .collect();
         self.consider(cx, network, strangers.into_iter());

@@ -1,3 +1,5 @@
+//! The room with a scripted world around it.
+
 use serde_json::Value;
 
 use super::{Refusal, Request, Response};
