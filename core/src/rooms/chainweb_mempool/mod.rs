@@ -18,6 +18,8 @@ mod types;
 pub mod webauthn;
 
 #[cfg(test)]
+mod room_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -72,6 +74,8 @@ struct Batch {
 // Expired commands leave about once a minute. Source: Chainweb, `mempoolNoopMiner`.
 const PRUNE_MEAN_US: u64 = 60_000_000;
 const PRUNE_DEVIATION_US: u64 = 6_000_000;
+
+const RELOAD_PAUSE: Duration = Duration::from_millis(1);
 
 impl Room for ChainwebMempool {
     const SCOPE: Scope = Scope::ChainwebMempool;
@@ -397,7 +401,8 @@ impl ChainwebMempool {
         }
         self.announce(cx, chain, batch.origin, &fresh);
         match batch.origin {
-            Origin::Reload => cx.arm(Timer::Reload, Duration::ZERO),
+            // Not within the same tick: others may be waiting.
+            Origin::Reload => cx.arm(Timer::Reload, RELOAD_PAUSE),
             Origin::Request(id) => cx.respond(id, Response::Inserted),
             Origin::Session(session) => self.inserted(cx, session),
         }

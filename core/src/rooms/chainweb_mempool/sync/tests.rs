@@ -448,3 +448,18 @@ fn pushes_are_chunked_by_count_and_bytes() {
     session.has(vec![], 70);
     assert_eq!(session.last(), "POST /getPending?nonce=-2247&since=70");
 }
+
+#[test]
+fn what_the_peer_gives_while_it_waits_to_be_pushed_is_not_pushed() {
+    let mut session = Session::new(&[], |_| {});
+    session.has(vec![], 70);
+    session.has(vec![], 70);
+    let both = command("both");
+    session
+        .script
+        .ask(operator(), mempool(0, Query::Insert(vec![both.clone()])));
+    session
+        .script
+        .ask(peer_caller(2), mempool(0, Query::Insert(vec![both])));
+    assert!(calls(&session.pass(Duration::from_secs(1))).is_empty());
+}
