@@ -16,6 +16,8 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use peerage_core::Row;
 use peerage_core::ids::Fingerprint;
@@ -198,14 +200,29 @@ fn lock(dir: &Path) -> Result<DirLock, StoreError> {
         .mode(0o600)
         .open(&path)
         .map_err(|source| StoreError::io("open", &path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(DirLock { _file: file }),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-            dir: dir.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(StoreError::io("lock", &path, source)),
+    let begin = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(DirLock { _file: file }),
+            Err(TryLockError::WouldBlock) if begin.elapsed() < LOCK_PATIENCE => {
+                thread::sleep(LOCK_PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse {
+                    dir: dir.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(StoreError::io("lock", &path, source));
+            }
+        }
     }
 }
+
+/// A process that was killed, or a child between its birth and its program, may hold the lock a
+/// moment longer than it should.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Clears away what a first start left that never acknowledged anything.
 fn remove_partial(dir: &Path) -> Result<(), StoreError> {
