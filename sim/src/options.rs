@@ -260,6 +260,7 @@ fn limits(luck: &mut Luck, nodes: u32, large: bool) -> Limits {
     let requests_max = luck.range(8, 100) as usize;
     let commits_max = luck.range(8, 64);
     let probes_max = luck.range(2, 32) as usize;
+    let peers_few = luck.range(6, 40) as usize;
     if large || !tight {
         return base;
     }
@@ -267,6 +268,7 @@ fn limits(luck: &mut Luck, nodes: u32, large: bool) -> Limits {
         calls_max,
         requests_max,
         commits_max,
+        peers_max: peers_few,
         probes_max,
         probes_per_source_max: probes_max.min(base.probes_per_source_max),
         ..base
