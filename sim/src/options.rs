@@ -154,7 +154,7 @@ impl Options {
         let settle = 120 * SECOND
             + 8 * peerage_core::time::micros(sessions.poll_interval)
             + peerage_core::time::micros(ban_window);
-        Self {
+        let mut options = Self {
             seed,
             nodes,
             duration,
@@ -173,7 +173,27 @@ impl Options {
             skew: luck.range(0, 2 * SECOND),
             audited: nodes.min(256),
             sabotage: None,
+        };
+        if luck.below(6) == 0 && faults && !large {
+            options.enrage();
         }
+        options
+    }
+}
+
+impl Options {
+    /// Everything at once: what a gentle run meets once a day happens every few seconds.
+    fn enrage(&mut self) {
+        self.faults.crash_every = self.faults.crash_every.min(2 * SECOND);
+        self.faults.down_for = self.faults.down_for.min(3 * SECOND);
+        self.faults.cut_every = self.faults.cut_every.min(8 * SECOND);
+        self.faults.cut_for = self.faults.cut_for.min(10 * SECOND);
+        self.disk.stall_chance = 50_000;
+        self.links.request_loss = 50_000;
+        self.links.answer_loss = 50_000;
+        self.work.pause = self.work.pause.min(200 * MS);
+        self.work.ban = 4;
+        self.work.put = 10;
     }
 }
 
@@ -240,6 +260,7 @@ fn limits(luck: &mut Luck, nodes: u32, large: bool) -> Limits {
     let requests_max = luck.range(8, 100) as usize;
     let commits_max = luck.range(8, 64);
     let probes_max = luck.range(2, 32) as usize;
+    let peers_few = luck.range(6, 40) as usize;
     if large || !tight {
         return base;
     }
@@ -247,6 +268,7 @@ fn limits(luck: &mut Luck, nodes: u32, large: bool) -> Limits {
         calls_max,
         requests_max,
         commits_max,
+        peers_max: peers_few,
         probes_max,
         probes_per_source_max: probes_max.min(base.probes_per_source_max),
         ..base
