@@ -81,10 +81,11 @@ fn handle(c: &mut Criterion) {
 }
 
 fn mark(bench: &mut Bench) -> Option<Mark> {
-    match bench.ask(mempool(Query::GetPending(None))) {
-        peerage_core::Response::ChainwebMempool(Response::Pending { mark, .. }) => Some(mark),
-        _ => None,
-    }
+    let answer = bench.ask(mempool(Query::GetPending(None)));
+    let peerage_core::Response::ChainwebMempool(Response::Pending { mark, .. }) = answer else {
+        return None;
+    };
+    Some(mark)
 }
 
 criterion_group!(benches, handle);

@@ -181,10 +181,8 @@ impl Node {
     }
 
     #[cfg(test)]
-    pub(crate) fn mempool_syncs(
-        &self,
-    ) -> impl Iterator<Item = &crate::rooms::chainweb_mempool::sync::Sync> {
-        self.rooms.chainweb_mempool.0.syncs()
+    pub(crate) const fn rooms(&self) -> &Rooms {
+        &self.rooms
     }
 
     /// Requests that were taken and not yet answered.

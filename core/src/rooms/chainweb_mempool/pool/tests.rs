@@ -1,3 +1,5 @@
+//! The pool by itself, beside the vectors and a model.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;

@@ -1,3 +1,5 @@
+//! One session with honest and with lying peers.
+
 use super::*;
 use crate::http::Site;
 use crate::input::{CallId, Input};
@@ -322,7 +324,10 @@ fn endless_new_hashes_keep_memory_bounded() {
     let sync = session
         .script
         .node
-        .mempool_syncs()
+        .rooms()
+        .chainweb_mempool
+        .0
+        .syncs()
         .next()
         .expect("a session");
     assert_eq!(sync.theirs.order.len(), SESSION_HASHES_MAX);
