@@ -183,7 +183,10 @@ impl ChainwebPeers {
         }
         let own = cx.config().identity.fingerprint;
         // A full table may still give up a peer that fails for one that does not.
-        let room = cx.limits().peers_max.saturating_sub(cx.commons().peers.len());
+        let room = cx
+            .limits()
+            .peers_max
+            .saturating_sub(cx.commons().peers.len());
         let wanted = SYNC_PEERS_MAX.min(room.max(1));
         let strangers: Vec<_> = page
             .items

@@ -1,3 +1,5 @@
+//! One pool: the vectors of its log, its bounds, expiry.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;

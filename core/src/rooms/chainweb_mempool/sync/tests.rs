@@ -1,3 +1,5 @@
+//! A session against a scripted peer, honest or lying.
+
 use super::*;
 use crate::http::Site;
 use crate::input::{CallId, Input};
