@@ -77,7 +77,7 @@ pub(crate) fn put_peer(network: NetworkId, peer: PeerInfo) -> Request {
     peers::Request::Put { network, peer }.into()
 }
 
-pub(crate) fn page_request(network: NetworkId) -> Request {
+pub(crate) fn page_of(network: NetworkId) -> Request {
     let query = PageQuery::default();
     peers::Request::Page { network, query }.into()
 }
@@ -272,7 +272,7 @@ impl Script {
 
     /// The peers shown for `network`.
     pub(crate) fn listed(&mut self, network: NetworkId) -> Vec<PeerInfo> {
-        match self.ask(operator(), page_request(network)) {
+        match self.ask(operator(), page_of(network)) {
             Some(Response::ChainwebPeers(peers::Response::Page(page))) => page.items.clone(),
             other => panic!("no page but {other:?}"),
         }

@@ -1,4 +1,4 @@
-//! The contract of a node, kept by scripted ones.
+//! The contract of a node, with one on a table or several wired together.
 
 use super::*;
 use crate::commons::network::NetworkId;
@@ -92,7 +92,7 @@ fn answers_and_calls_wait_for_the_rows_they_reveal() {
     let added = script.feed(Input::Reply { id: call, result });
     assert!(responses(&added).is_empty(), "the peer is not durable");
     // A reader of the page waits for the same commit, behind the first answer.
-    let (reader, input) = script.request(operator(), page_request(CUT));
+    let (reader, input) = script.request(operator(), page_of(CUT));
     assert!(responses(&script.feed(input)).is_empty());
     // Other rooms read the commons, so they wait as well.
     let (pool, input) = script.request(operator(), mempool(0, Query::GetPending(None)));
@@ -121,7 +121,7 @@ fn answers_and_calls_wait_for_the_rows_they_reveal() {
     assert!(place(pool).is_some());
     assert_eq!(script.owes(), 0);
     // Nothing is in flight: a reader is answered at once.
-    let (_, input) = script.request(operator(), page_request(CUT));
+    let (_, input) = script.request(operator(), page_of(CUT));
     assert_eq!(responses(&script.feed(input)).len(), 1);
 }
 
@@ -187,7 +187,7 @@ fn a_drained_node_writes_its_hints_and_takes_nothing_new() {
     script.run(Input::Drain);
     assert_eq!(script.durable(), script.exported());
     assert_eq!(
-        script.ask(operator(), page_request(CUT)),
+        script.ask(operator(), page_of(CUT)),
         Some(Response::Refused(Refused::Draining))
     );
 }
@@ -385,7 +385,7 @@ fn a_full_node_refuses_at_once_and_answers_later_what_it_owes() {
         assert!(responses(&script.run(input)).is_empty());
     }
     assert_eq!(
-        script.ask(operator(), page_request(CUT)),
+        script.ask(operator(), page_of(CUT)),
         Some(Response::Refused(Refused::Busy))
     );
     assert_eq!(responses(&script.advance(Duration::from_secs(5))).len(), 2);
@@ -405,7 +405,7 @@ fn a_stalled_disk_bounds_the_commits_that_wait_for_it() {
         assert!(responses(&script.feed(input)).is_empty());
     }
     assert_eq!(script.node.commits_in_flight(), 3);
-    let (_, input) = script.request(operator(), page_request(CUT));
+    let (_, input) = script.request(operator(), page_of(CUT));
     assert_eq!(
         responses(&script.feed(input)),
         [Response::Refused(Refused::Busy)]
@@ -438,7 +438,7 @@ fn a_refused_banned_caller_hears_of_it_once_the_ban_is_durable() {
     script.learn_peer(CUT, info(2));
     let (_, input) = script.request(operator(), ban(addr(2)));
     script.feed(input);
-    let (_, input) = script.request(peer_caller(2), page_request(CUT));
+    let (_, input) = script.request(peer_caller(2), page_of(CUT));
     assert!(responses(&script.feed(input)).is_empty());
     let upto = script.issued;
     let answers = responses(&script.feed(Input::Persisted { upto }));
@@ -486,7 +486,7 @@ fn a_stock_peer_never_throttles_us() {
             for (id, _, request) in calls(&outputs) {
                 let sent = request.encode(&site);
                 let path = sent.target.split('?').next().expect("a path");
-                let put = sent.method == http::Method::PUT;
+                let put = sent.method.as_str() == "PUT";
                 count += 1;
                 assert!(
                     throttle.admit(script.now.mono.as_micros(), own, put, path),

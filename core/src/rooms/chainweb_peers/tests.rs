@@ -294,7 +294,7 @@ fn screening_refuses_in_order_and_probes_the_unknown() {
         via: Via::Tls,
         part: Part::Head,
     };
-    assert_eq!((to, request), (expected, page_request(POOL)));
+    assert_eq!((to, request), (expected, page_of(POOL)));
     let declared = |script: &mut Script, id: CallId, version, status| {
         let response = rooms::Response::Opaque(status);
         let result = Ok(Answer {
@@ -413,9 +413,9 @@ fn a_banned_certificate_is_recognised_at_another_address_whatever_it_claims() {
     let mut caller = peer_caller(9);
     caller.cert = Some(cert(2));
     let refused = Some(rooms::Response::Refused(Refused::Banned));
-    assert_eq!(script.ask(caller.clone(), page_request(CUT)), refused);
+    assert_eq!(script.ask(caller.clone(), page_of(CUT)), refused);
     caller.listener = Listener::Api;
-    assert_ne!(script.ask(caller, page_request(CUT)), refused);
+    assert_ne!(script.ask(caller, page_of(CUT)), refused);
 }
 
 #[test]
@@ -431,19 +431,19 @@ fn loopback_is_banned_by_port_and_unban_forgives_all_names_together() {
     caller.addr = core::net::SocketAddr::from(([127, 0, 0, 1], 40_000));
     caller.cert = Some(cert(3));
     assert!(matches!(
-        script.ask(caller.clone(), page_request(CUT)),
+        script.ask(caller.clone(), page_of(CUT)),
         Some(rooms::Response::ChainwebPeers(_))
     ));
     caller.cert = Some(cert(2));
     let refused = Some(rooms::Response::Refused(Refused::Banned));
-    assert_eq!(script.ask(caller.clone(), page_request(CUT)), refused);
+    assert_eq!(script.ask(caller.clone(), page_of(CUT)), refused);
     // The entry is gone, and with it the knowledge of whose fingerprint it was.
     let key = script.node.peers_mut().find(&at(2)).expect("kept").0;
     script.node.peers_mut().remove(&mut Journal::default(), key);
     let done = rooms::Response::Bans(rooms::bans::Response::Done);
     assert_eq!(script.ask(operator(), unban(at(2))), Some(done));
     assert_eq!(script.gauge("bans"), 0);
-    assert_ne!(script.ask(caller, page_request(CUT)), refused);
+    assert_ne!(script.ask(caller, page_of(CUT)), refused);
 }
 
 // Sessions.
@@ -476,10 +476,7 @@ fn a_session_begins_with_a_page_and_an_announcement() {
         .map(|(_, to, request)| (to.trust, request.clone()))
         .collect();
     let pinned = Trust::Pinned(cert(2).fingerprint);
-    assert_eq!(
-        order,
-        [(pinned, page_request(CUT)), (pinned, page_request(POOL))]
-    );
+    assert_eq!(order, [(pinned, page_of(CUT)), (pinned, page_of(POOL))]);
     let outputs = script.reply(first[1].0, page(vec![]), 2);
     let [(put, _, request)] = calls(&outputs).try_into().expect("the announcement");
     assert_eq!(request, put_peer(POOL, script.node.config().own_info()));

@@ -1,4 +1,4 @@
-//! The pool by itself, beside the vectors and a model.
+//! One pool: the vectors of its log, its bounds, expiry.
 
 use std::collections::{BTreeMap, BTreeSet};
 

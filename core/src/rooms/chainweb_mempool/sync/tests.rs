@@ -1,4 +1,4 @@
-//! One session with honest and with lying peers.
+//! A session against a scripted peer, honest or lying.
 
 use super::*;
 use crate::http::Site;
