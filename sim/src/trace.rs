@@ -156,7 +156,12 @@ impl Log {
     /// Begins the line of an input; of a request it shows who asks and what.
     pub fn begin(&mut self, at: u64, node: u32, from: u32, input: &Input) {
         self.line.clear();
-        let _ = write!(self.line, "{}.{:06} n{node} ", at / 1_000_000, at % 1_000_000);
+        let _ = write!(
+            self.line,
+            "{}.{:06} n{node} ",
+            at / 1_000_000,
+            at % 1_000_000
+        );
         if let Input::Request { id, request, .. } = input {
             let _ = write!(self.line, "{id:?} from {from}: ");
             push_short(&mut self.line, request);
