@@ -153,8 +153,8 @@ impl Log {
         self.sink.is_some()
     }
 
-    /// Begins the line of an input.
-    pub fn begin(&mut self, at: u64, node: u32, input: &Input) {
+    /// Begins the line of an input; of a request it shows who asks and what.
+    pub fn begin(&mut self, at: u64, node: u32, from: u32, input: &Input) {
         self.line.clear();
         let _ = write!(
             self.line,
@@ -162,7 +162,12 @@ impl Log {
             at / 1_000_000,
             at % 1_000_000
         );
-        push_short(&mut self.line, input);
+        if let Input::Request { id, request, .. } = input {
+            let _ = write!(self.line, "{id:?} from {from}: ");
+            push_short(&mut self.line, request);
+        } else {
+            push_short(&mut self.line, input);
+        }
     }
 
     /// Adds an output to the line.

@@ -320,7 +320,7 @@ impl World {
         };
         fold_input(&mut host.fold, at, from, &input);
         if self.log.on() {
-            self.log.begin(at, node, &input);
+            self.log.begin(at, node, from, &input);
         }
         let request = match &input {
             Input::Request { id, request, .. } => Some((*id, request.scope())),
