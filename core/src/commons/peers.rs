@@ -378,13 +378,11 @@ impl Peers {
     /// Makes room by forgetting the least useful peer: one that fails, or else the one that was
     /// not heard of for the longest time. Whoever is configured or in session stays.
     fn evict(&mut self, journal: &mut Journal) -> bool {
-        let worst = self
-            .by_worth
-            .iter()
-            .rev()
-            .map(|(_, _, key)| *key)
-            .find(|key| self.get(*key).is_some_and(|peer| peer.sessions == 0));
-        worst.is_some_and(|key| {
+        let mut candidates = self.by_worth.iter().rev().map(|(_, _, key)| *key);
+        let idle = |key: &PeerKey| self.get(*key).is_some_and(|peer| peer.sessions == 0);
+        // Should all be in session, the least of them goes: an acknowledged peer must have a place.
+        let least = candidates.clone().next();
+        candidates.find(idle).or(least).is_some_and(|key| {
             self.remove(journal, key);
             true
         })

@@ -66,8 +66,7 @@ impl ChainwebPeers {
     ) {
         match screen(cx, &peer) {
             Screened::Known => {
-                self.accept(cx, network, peer);
-                cx.respond(id, Response::Added);
+                self.accept_for(cx, id, network, peer);
             }
             Screened::Refused(refusal) => refuse(cx, id, peer.address, refusal),
             Screened::Unknown => {
@@ -181,13 +180,14 @@ impl ChainwebPeers {
             };
             match (waiter, found) {
                 (Waiter::Request { id, network, peer }, Ok(())) => {
-                    self.accept(cx, network, peer);
-                    cx.respond(id, Response::Added);
+                    self.accept_for(cx, id, network, peer);
                 }
                 (Waiter::Request { id, peer, .. }, Err(refusal)) => {
                     refuse(cx, id, peer.address, refusal);
                 }
-                (Waiter::Session { network, peer }, Ok(())) => self.accept(cx, network, peer),
+                (Waiter::Session { network, peer }, Ok(())) => {
+                    self.accept(cx, network, peer);
+                }
                 (Waiter::Session { peer, .. }, Err(refusal)) => {
                     cx.event(Event::PeerRefused {
                         addr: peer.address,
@@ -200,11 +200,30 @@ impl ChainwebPeers {
     }
 
     /// Puts a peer that passed into the table. A private node keeps to its own.
-    fn accept(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, peer: PeerInfo) {
-        if cx.config().private {
-            return;
+    /// Tells whether there was a place for it.
+    fn accept(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, peer: PeerInfo) -> bool {
+        cx.config().private || self.insert(cx, network, peer, false)
+    }
+
+    fn accept_for(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: RequestId,
+        network: NetworkId,
+        peer: PeerInfo,
+    ) {
+        let addr = peer.address.clone();
+        if self.accept(cx, network, peer) {
+            cx.respond(id, Response::Added);
+        } else {
+            // Only if the operator's own peers fill the table.
+            refuse(
+                cx,
+                id,
+                addr,
+                Refusal::IsNotReachable("PeerTableFull".into()),
+            );
         }
-        self.insert(cx, network, peer, false);
     }
 
     /// Puts the operator's peers into the table, for every network.
@@ -228,7 +247,13 @@ impl ChainwebPeers {
         }
     }
 
-    fn insert(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, peer: PeerInfo, sticky: bool) {
+    fn insert(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        network: NetworkId,
+        peer: PeerInfo,
+        sticky: bool,
+    ) -> bool {
         let success = (!sticky).then_some(cx.now().wall);
         let (mark, peers_max) = (cx.rng().bits(), cx.limits().peers_max);
         let (addr, place) = (peer.address.clone(), peer.address.clone());
@@ -240,11 +265,13 @@ impl ChainwebPeers {
             peers_max,
         };
         match commons.peers.insert(journal, peer, network, at) {
+            Inserted::Full => return false,
+            Inserted::Merged => {}
             Inserted::New | Inserted::Replaced => cx.event(Event::PeerAdded { network, addr }),
-            Inserted::Full | Inserted::Merged => {}
         }
         cx.judge_peer_at(&place);
         cx.notify(Notice::PeersChanged(network));
+        true
     }
 }
 

@@ -171,8 +171,16 @@ fn a_full_table_forgets_who_fails_and_then_who_is_silent() {
         [1, 4, 6],
         "sessions and the operator's peers stay"
     );
+    let key = peers.find(&addr(6)).expect("there").0;
+    peers.session_began(key);
+    insert(&mut peers, 7, 600, false);
+    assert_eq!(
+        there(&peers),
+        [1, 6, 7],
+        "with all in session, the least of them makes room"
+    );
     let rows = journal_rows(&mut journal);
-    assert_eq!(rows, 6 + 6, "a row and a hint for each, or their deletion");
+    assert_eq!(rows, 7 + 7, "a row and a hint for each, or their deletion");
 }
 
 fn journal_rows(journal: &mut Journal) -> usize {
