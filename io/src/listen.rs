@@ -121,7 +121,7 @@ impl Door {
         place: Place,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (tls, listener) = (self.tls.clone(), self.listener);
-        let (inbound, draining) = (self.inbound.clone(), self.draining.clone());
+        let (inbound, mut draining) = (self.inbound.clone(), self.draining.clone());
         async move {
             let _place = place;
             let _ = stream.set_nodelay(true);
@@ -134,8 +134,12 @@ impl Door {
                 return serve(stream, far, inbound, draining).await;
             };
             // A caller that cannot do TLS is no business of the log.
-            let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await else {
-                return;
+            let handshake = timeout(HANDSHAKE_MAX, acceptor.accept(stream));
+            let stream = tokio::select! {
+                Ok(Ok(stream)) = handshake => stream,
+                // Nothing is owed to a caller that has not asked.
+                _ = draining.wait_for(|draining| *draining) => return,
+                else => return,
             };
             let certificates = stream.get_ref().1.peer_certificates();
             let cert = certificates
@@ -188,7 +192,10 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         _ = draining.wait_for(|draining| *draining) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    tokio::select! {
+        _ = connection => {}
+        () = pulse.rest() => {}
+    }
 }
 
 /// What a connection is doing, looked at now and then: one timer for all its requests.
@@ -224,6 +231,20 @@ impl Pulse {
             };
         }
     }
+
+    /// Ends when no request is being answered and no answer waits to be taken, or after
+    /// [`PARTING_MAX`]: a caller that is in the middle of a header does not keep a node from
+    /// stopping, and one in the middle of a body not for long.
+    async fn rest(&self) {
+        let busy = async {
+            while self.busy.load(Relaxed) || self.writing.load(Relaxed) {
+                sleep(PARTING_LOOK_INTERVAL).await;
+            }
+        };
+        // An answer that was just given has its moment to be written.
+        sleep(PARTING_LOOK_INTERVAL).await;
+        let _ = timeout(PARTING_MAX, busy).await;
+    }
 }
 
 /// A request being answered, for as long as it lives.
@@ -235,6 +256,10 @@ impl Drop for Busy<'_> {
         self.0.beats.fetch_add(1, Relaxed);
     }
 }
+
+/// How long a request that is under way when the node drains may still take; longer than a probe.
+const PARTING_MAX: Duration = Duration::from_secs(5);
+const PARTING_LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How often a connection is looked at; what a silence may be longer than [`IDLE_MAX`].
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);

@@ -1,14 +1,16 @@
 //! The command line. Every key of it is a variable and a line of the configuration file too.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use peerage_core::commons::address::{HostAddr, PeerInfo};
 use peerage_core::commons::network::ChainwebVersion;
 
-use crate::values::{GasPrice, Throttle, duration, gas_price, socket, throttle};
+use crate::values::{GasPrice, Throttle, duration, gas_price, host_addr, peer, socket, throttle};
 
 const ABOUT: &str = "One peer-to-peer node that serves the HTTP APIs of several networks";
 
@@ -68,6 +70,37 @@ pub(crate) struct Cli {
     pub(crate) run: RunArgs,
 }
 
+impl Cli {
+    /// Reads the command line and the variables; ends the process if they are wrong, or ask for help.
+    pub(crate) fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|error| {
+            let _ = error.print();
+            if let Some(variable) = variable_of(&error, std::env::args()) {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "The value is that of the variable {variable}."
+                );
+            }
+            std::process::exit(error.exit_code())
+        })
+    }
+}
+
+/// The variable that set what is wrong; `None` if it was an option.
+fn variable_of(error: &clap::Error, args: impl Iterator<Item = String>) -> Option<String> {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let option = &shown[..shown.find(|c| !is_of_name(c)).unwrap_or(shown.len())];
+    let name = option.strip_prefix("--")?;
+    let given = args
+        .filter_map(|arg| arg.strip_prefix(option).map(str::to_owned))
+        .any(|rest| rest.is_empty() || rest.starts_with('='));
+    let variable = format!("PEERAGE_{}", name.to_uppercase().replace('-', "_"));
+    (!given && std::env::var_os(&variable).is_some()).then_some(variable)
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the node (the default)
@@ -117,14 +150,15 @@ pub(crate) struct Keys {
     #[arg(long, env = "PEERAGE_P2P", value_name = "ADDR:PORT", value_parser = socket)]
     pub(crate) p2p: Option<SocketAddr>,
     /// Tell other nodes to call this address [default: that of --p2p; required for 0.0.0.0]
-    #[arg(long, env = "PEERAGE_PUBLIC", value_name = "HOST:PORT")]
+    #[arg(long, env = "PEERAGE_PUBLIC", value_name = "HOST:PORT", value_parser = host_addr)]
     pub(crate) public: Option<HostAddr>,
     /// Know this peer from the start; may be given often. The id is the peer's `peer_id`
     #[arg(
         long,
         env = "PEERAGE_PEER",
         value_name = "[ID@]HOST:PORT",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = peer
     )]
     pub(crate) peer: Vec<PeerInfo>,
     /// Keep to the given peers: take no others, tell no others

@@ -1,6 +1,7 @@
 //! The log: events of the node and words of ours, to standard error.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use peerage_core::Event;
@@ -26,47 +27,128 @@ pub(crate) fn start(format: LogFormat, level: Level) {
 
 /// Writes events of the node to the log.
 pub(crate) struct EventLog {
-    refusals: Mutex<Option<Instant>>,
+    quotas: Mutex<BTreeMap<&'static str, Quota>>,
 }
-
-/// Refusals come in floods; one a second says as much.
-const REFUSALS_PAUSE: Duration = Duration::from_secs(1);
 
 impl EventLog {
     pub(crate) const fn new() -> Self {
         Self {
-            refusals: Mutex::new(None),
+            quotas: Mutex::new(BTreeMap::new()),
         }
     }
 
     pub(crate) fn write(&self, event: &Event) {
         let name = event.name();
-        match level(name) {
-            Level::WARN if self.may_warn() => tracing::warn!(event = name, detail = ?event),
-            Level::WARN => {}
-            Level::INFO => tracing::info!(event = name, detail = ?event),
-            _ => tracing::debug!(event = name, detail = ?event),
+        let level = level(name);
+        if level == Level::DEBUG {
+            return tracing::debug!(event = name, "{event}");
+        }
+        let text = event.to_string();
+        let mut quotas = self.quotas.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let quota = quotas.entry(name).or_insert_with(|| Quota::full(now));
+        let Some(left_out) = quota.take(now, &text) else {
+            return;
+        };
+        // Absent, not zero, where nothing was left out.
+        let left_out = (left_out > 0).then_some(left_out);
+        match level {
+            Level::WARN => tracing::warn!(event = name, left_out, "{text}"),
+            _ => tracing::info!(event = name, left_out, "{text}"),
+        }
+    }
+}
+
+/// How many lines of one kind may still be written: strangers cause some of them, in floods.
+struct Quota {
+    lines: u32,
+    refilled: Instant,
+    left_out: u64,
+    /// The line before, and when it was written: twenty networks tend to say the same.
+    last: Option<(String, Instant)>,
+}
+
+const LINES_MAX: u32 = 20;
+const REFILL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a line is not written again.
+const REPEAT_PAUSE: Duration = Duration::from_secs(60);
+
+impl Quota {
+    const fn full(now: Instant) -> Self {
+        Self {
+            lines: LINES_MAX,
+            refilled: now,
+            left_out: 0,
+            last: None,
         }
     }
 
-    fn may_warn(&self) -> bool {
-        let Ok(mut last) = self.refusals.lock() else {
-            return true;
-        };
-        let due = last.is_none_or(|last| last.elapsed() >= REFUSALS_PAUSE);
-        if due {
-            *last = Some(Instant::now());
+    /// Whether a line may be written, and if so how many were left out before it.
+    fn take(&mut self, now: Instant, text: &str) -> Option<u64> {
+        let waited = now.saturating_duration_since(self.refilled);
+        let intervals = waited.as_nanos() / REFILL_INTERVAL.as_nanos();
+        if intervals > 0 {
+            let earned = u32::try_from(intervals).unwrap_or(LINES_MAX);
+            self.lines = self.lines.saturating_add(earned).min(LINES_MAX);
+            self.refilled = now;
         }
-        due
+        let repeated = self.last.as_ref().is_some_and(|(last, at)| {
+            last == text && now.saturating_duration_since(*at) < REPEAT_PAUSE
+        });
+        if repeated || self.lines == 0 {
+            self.left_out += 1;
+            return None;
+        }
+        self.lines -= 1;
+        self.last = Some((text.to_owned(), now));
+        Some(std::mem::take(&mut self.left_out))
     }
 }
 
 /// How loud an event is: what an operator asked for or must know of is heard by default.
 fn level(name: &str) -> Level {
     match name {
-        "request_refused" | "peer_identity_mismatch" => Level::WARN,
+        "known_peer_identity_mismatch" | "peer_identity_mismatch" | "request_refused" => {
+            Level::WARN
+        }
         "ban_expired" | "banned" | "peer_added" | "peer_pinned" | "peers_pruned" | "started"
         | "unbanned" => Level::INFO,
         _ => Level::DEBUG,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_lines_is_cut_and_counted() {
+        let begin = Instant::now();
+        let mut quota = Quota::full(begin);
+        let take = |quota: &mut Quota, now, n: u64| quota.take(now, &n.to_string());
+        let written = (0..1000)
+            .filter(|n| take(&mut quota, begin, *n).is_some())
+            .count();
+        assert_eq!(written, LINES_MAX as usize);
+        let later = begin + REFILL_INTERVAL;
+        let left_out = 1000 - u64::from(LINES_MAX);
+        assert_eq!(take(&mut quota, later, 1000), Some(left_out));
+        assert_eq!(take(&mut quota, later, 1001), None);
+        assert_eq!(
+            take(&mut quota, later + 100 * REFILL_INTERVAL, 1002),
+            Some(1)
+        );
+        assert_eq!(quota.lines, LINES_MAX - 1);
+    }
+
+    #[test]
+    fn a_line_is_not_repeated_within_a_minute() {
+        let begin = Instant::now();
+        let mut quota = Quota::full(begin);
+        assert_eq!(quota.take(begin, "a"), Some(0));
+        assert_eq!(quota.take(begin, "a"), None);
+        assert_eq!(quota.take(begin, "b"), Some(1));
+        assert_eq!(quota.take(begin, "a"), Some(0));
+        assert_eq!(quota.take(begin + REPEAT_PAUSE, "a"), Some(0));
     }
 }

@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use clap::Parser as _;
 use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::http::throttle::Rates;
 use peerage_io::{Running, Settings, StartError, StoreError};
@@ -31,7 +30,7 @@ const STORE_FAILED: u8 = 6;
 
 fn main() -> ExitCode {
     abort_on_panic();
-    let Cli { command, run } = Cli::parse();
+    let Cli { command, run } = Cli::read();
     match command {
         Some(Command::Chainweb(Chainweb::Sign(args))) => match sign::body(&args) {
             Ok(body) => {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use peerage_core::commons::address::{HostAddr, PeerInfo};
 use peerage_core::http::throttle::{MalformedRate, Rate};
 
 /// How often strangers may ask; `None` for as often as they like.
@@ -27,6 +28,16 @@ pub(crate) fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         "expected an IP address and a port, such as 127.0.0.1:1848 or [::1]:1848".to_owned()
     })
+}
+
+pub(crate) fn host_addr(text: &str) -> Result<HostAddr, String> {
+    let expected = "expected HOST:PORT, such as example.org:1789 or [2001:db8::1]:1789";
+    text.parse().map_err(|error| format!("{error}; {expected}"))
+}
+
+pub(crate) fn peer(text: &str) -> Result<PeerInfo, String> {
+    let expected = "expected HOST:PORT or ID@HOST:PORT, such as example.org:1789";
+    text.parse().map_err(|error| format!("{error}; {expected}"))
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {

@@ -249,3 +249,22 @@ fn list(dir: &Path, files: &mut Vec<std::path::PathBuf>) {
         }
     }
 }
+
+#[test]
+fn a_wrong_variable_is_called_by_its_name() {
+    let check = |args: &[&str], said: bool| {
+        let output = peerage()
+            .env("PEERAGE_THROTTLE_GLOBAL", "fast")
+            .args(args)
+            .output()
+            .expect("a process");
+        assert_eq!(output.status.code(), Some(2));
+        let text = complaint(&output);
+        assert!(text.contains("--throttle-global"), "{text}");
+        let name = "the variable PEERAGE_THROTTLE_GLOBAL";
+        assert_eq!(text.contains(name), said, "{text}");
+    };
+    check(&["run"], true);
+    check(&["--throttle-global=slow"], false);
+    check(&["--throttle-global", "slow"], false);
+}

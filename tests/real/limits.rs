@@ -227,3 +227,23 @@ async fn strangers_are_throttled_and_peers_known_by_certificate_are_not() {
         assert_eq!(ask(&mut stream, "GET", PEERS, "").await.status, 200);
     }
 }
+
+/// Callers in the middle of something that never ends must not keep a node from stopping.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_stops_at_once_whoever_hangs_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let node = start(settings(dir.path())).await;
+    let mut in_header = plain(node.api_addr()).await;
+    in_header.write_all(b"GET / HTTP").await.expect("a start");
+    let mut in_handshake = plain(node.p2p_addr()).await;
+    in_handshake.write_all(&[22, 3, 1]).await.expect("a start");
+    let _idle = plain(node.api_addr()).await;
+    let _silent = plain(node.p2p_addr()).await;
+    // Whoever connected before this answer has been taken.
+    let answer = api(&node, "GET", PEERS, "").await;
+    assert_eq!(answer.status, 200);
+    let begin = Instant::now();
+    node.drain().await.expect("drained");
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(4), "{took:?}");
+}

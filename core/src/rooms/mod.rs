@@ -147,6 +147,16 @@ macro_rules! rooms {
             }
         }
 
+        impl core::fmt::Display for Event {
+            /// The event as a person reads it.
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                match self {
+                    Self::Node(event) => event.fmt(f),
+                    $(Self::$name(event) => event.fmt(f),)+
+                }
+            }
+        }
+
         impl From<commons::Row> for Row {
             fn from(row: commons::Row) -> Self {
                 Self::Commons(row)

@@ -15,6 +15,12 @@ use crate::rows::{Record, RowError, VALUE_VERSION, payload};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainId(pub u8);
 
+impl core::fmt::Display for ChainId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub struct Request {
@@ -241,23 +247,23 @@ events! {
     /// What the room does that is worth counting.
     pub enum Event {
         /// A command was taken into a pool.
-        TxAccepted { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_accepted",
+        TxAccepted { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_accepted", "transaction taken on chain {chain}: {hash}";
         /// Expired commands have left a pool.
-        TxExpired { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_expired",
+        TxExpired { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_expired", "{count} transactions expired on chain {chain}";
         /// A pool is full; a valid command was dropped.
-        TxDropped { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_dropped_pool_full",
+        TxDropped { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_dropped_pool_full", "transaction dropped on chain {chain}, the pool is full: {hash}";
         /// A command was given to a peer.
-        TxPushed { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_pushed",
+        TxPushed { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_pushed", "{count} transactions pushed on chain {chain}";
         /// What a peer has pending was asked for in slices, because it is a lot.
-        FetchSliced { /** The chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_fetch_sliced",
+        FetchSliced { /** The chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_fetch_sliced", "{count} transactions of chain {chain} are fetched in slices";
         /// A pending command was inserted again.
-        TxRepeated { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_repeated",
+        TxRepeated { /** Its chain. */ chain: ChainId, /** Its hash. */ hash: TxHash } = "tx_repeated", "transaction inserted again on chain {chain}: {hash}";
         /// A command is not valid.
-        TxRejected { /** Its chain. */ chain: ChainId, /** Its declared hash. */ hash: RequestKey, /** Why. */ error: Box<InsertError> } = "tx_rejected",
+        TxRejected { /** Its chain. */ chain: ChainId, /** Its declared hash. */ hash: RequestKey, /** Why. */ error: Box<InsertError> } = "tx_rejected", "transaction rejected on chain {chain}: {hash}: {error}";
         /// Commands of a peer were fetched.
-        TxFetched { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_fetched",
+        TxFetched { /** Their chain. */ chain: ChainId, /** How many. */ count: usize } = "tx_fetched", "{count} transactions fetched on chain {chain}";
         /// A peer was asked what it has pending.
-        Polled { /** The chain. */ chain: ChainId } = "mempool_polled",
+        Polled { /** The chain. */ chain: ChainId } = "mempool_polled", "a peer was asked what it has pending on chain {chain}";
     }
 }
 

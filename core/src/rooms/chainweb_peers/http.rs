@@ -52,7 +52,7 @@ pub(crate) fn encode(response: &Response) -> Reply {
     match response {
         Response::Added => Reply::json(204, Bytes::new()),
         Response::Page(page) => Reply::json(200, page.json()),
-        Response::Refused(refusal) => Reply::text(400, format!("{REFUSED}{}", refusal.text())),
+        Response::Refused(refusal) => Reply::text(400, format!("{REFUSED}{refusal}")),
     }
 }
 
@@ -177,20 +177,23 @@ fn read_id(value: &Value<'_>) -> Result<Fingerprint, Error> {
         .map_err(|error: crate::ids::IdError| Error::new(error.to_string()))
 }
 
-impl Refusal {
-    fn text(&self) -> String {
+impl core::fmt::Display for Refusal {
+    /// The text that the wire carries.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::IsLocalPeerAddress => "IsLocalPeerAddress".into(),
-            Self::IsNotReachable(why) => format!("IsNotReachable {}", quoted(why)),
-            Self::IsReservedHostAddress => "IsReservedHostAddress".into(),
+            Self::IsLocalPeerAddress => f.write_str("IsLocalPeerAddress"),
+            Self::IsNotReachable(why) => write!(f, "IsNotReachable {}", quoted(why)),
+            Self::IsReservedHostAddress => f.write_str("IsReservedHostAddress"),
             Self::NodeVersionNotAccepted(version) => {
-                format!("NodeVersionNotAccepted ({})", version.shown())
+                write!(f, "NodeVersionNotAccepted ({})", version.shown())
             }
-            Self::PeerBanned => "PeerBanned".into(),
+            Self::PeerBanned => f.write_str("PeerBanned"),
         }
     }
+}
 
-    /// Reads what [`Self::text`] wrote.
+impl Refusal {
+    /// Reads what `Display` wrote.
     fn read(text: &str) -> Option<Self> {
         match text {
             "IsLocalPeerAddress" => return Some(Self::IsLocalPeerAddress),

@@ -301,6 +301,7 @@ impl ChainwebPeers {
         if sticky {
             let id = known.as_ref().and_then(|known| known.id);
             commons.peers.reset_id(journal, key, id);
+            cx.event(Event::KnownPeerMismatch { addr });
         } else {
             commons.peers.remove(journal, key);
             cx.event(Event::PeerMismatch { addr });

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Refusal, Request, Response};
+use super::{Event, Refusal, Request, Response};
 use crate::commons::address::{HostAddr, PeerInfo};
 use crate::commons::network::NetworkId;
 use crate::commons::peers::{Insertion, Peers};
@@ -567,6 +567,7 @@ fn a_mismatch_forgets_a_peer_but_not_the_operators() {
     let (mut script, first) = with_peer(|config| config.chains = 0);
     let outputs = script.fail(first[0].0, CallError::IdentityMismatch);
     assert!(!events(&outputs).contains(&"peer_identity_mismatch"));
+    assert!(events(&outputs).contains(&"known_peer_identity_mismatch"));
     assert_eq!(script.gauge("peers"), 1);
 
     let mut script = Script::new(config(1));
@@ -842,4 +843,25 @@ fn a_session_outlives_the_entry_of_its_peer_without_harm() {
     );
     let again = calls(&script.advance(Duration::from_secs(1)));
     assert_eq!(again.len(), 1);
+}
+
+#[test]
+fn events_are_told_in_sentences() {
+    let check = |event: Event, sentence: &str| {
+        assert_eq!(rooms::Event::from(event).to_string(), sentence);
+    };
+    let addr = addr(2);
+    let added = Event::PeerAdded {
+        network: NetworkId::Mempool(3),
+        addr: addr.clone(),
+    };
+    check(added, &format!("peer added: {addr} (chain/3/mempool)"));
+    let refused = Event::PeerRefused {
+        addr: addr.clone(),
+        refusal: Refusal::IsNotReachable("ConnectionTimeout".into()),
+    };
+    check(
+        refused,
+        &format!("peer refused: {addr}: IsNotReachable \"ConnectionTimeout\""),
+    );
 }

@@ -202,25 +202,27 @@ events! {
     /// What the room does that is worth counting.
     pub enum Event {
         /// A peer was announced or found, and taken.
-        PeerAdded { /** Its network. */ network: NetworkId, /** Where it is. */ addr: HostAddr } = "peer_added",
+        PeerAdded { /** Its network. */ network: NetworkId, /** Where it is. */ addr: HostAddr } = "peer_added", "peer added: {addr} ({network})";
         /// A peer was forgotten because its certificate is not the one it was announced with.
-        PeerMismatch { /** Where it is. */ addr: HostAddr } = "peer_identity_mismatch",
+        PeerMismatch { /** Where it is. */ addr: HostAddr } = "peer_identity_mismatch", "peer forgotten: {addr} does not hold the certificate it was announced with";
+        /// A peer of the operator's does not hold the certificate that the operator named.
+        KnownPeerMismatch { /** Where it is. */ addr: HostAddr } = "known_peer_identity_mismatch", "known peer {addr} is not who it should be: its certificate is not the one of its id or, without an id, not signed by an authority";
         /// A peer's identity was filled in at first contact.
-        PeerPinned { /** Where it is. */ addr: HostAddr } = "peer_pinned",
+        PeerPinned { /** Where it is. */ addr: HostAddr } = "peer_pinned", "peer pinned to the certificate of the first contact: {addr}";
         /// A peer was not taken.
-        PeerRefused { /** Where it is said to be. */ addr: HostAddr, /** Why. */ refusal: Refusal } = "peer_refused",
+        PeerRefused { /** Where it is said to be. */ addr: HostAddr, /** Why. */ refusal: Refusal } = "peer_refused", "peer refused: {addr}: {refusal}";
         /// Peers that were silent for long were forgotten.
-        PeersPruned { /** How many. */ count: usize } = "peers_pruned",
+        PeersPruned { /** How many. */ count: usize } = "peers_pruned", "forgot {count} peers that were silent for long";
         /// A candidate is asked whether it is there.
-        ProbeSent { /** Where it is said to be. */ addr: HostAddr } = "probe_sent",
+        ProbeSent { /** Where it is said to be. */ addr: HostAddr } = "probe_sent", "probing {addr}";
         /// A session ended well or by its time.
-        SessionEnded { /** Its network. */ network: NetworkId, /** With whom. */ addr: HostAddr } = "session_ended",
+        SessionEnded { /** Its network. */ network: NetworkId, /** With whom. */ addr: HostAddr } = "session_ended", "session ended: {addr} ({network})";
         /// A session or its synchronisation failed.
-        SessionFailed { /** Its network. */ network: NetworkId, /** With whom. */ addr: HostAddr } = "session_failed",
+        SessionFailed { /** Its network. */ network: NetworkId, /** With whom. */ addr: HostAddr } = "session_failed", "session failed: {addr} ({network})";
         /// A session's peer was synchronised with.
-        SessionOpened { /** Its network. */ network: NetworkId, /** With whom. */ addr: HostAddr } = "session_opened",
+        SessionOpened { /** Its network. */ network: NetworkId, /** With whom. */ addr: HostAddr } = "session_opened", "session opened: {addr} ({network})";
         /// A PUT waits for a probe that another PUT began.
-        ProbeJoined { /** Where the candidate is said to be. */ addr: HostAddr } = "probe_joined",
+        ProbeJoined { /** Where the candidate is said to be. */ addr: HostAddr } = "probe_joined", "another request waits for the probe of {addr}";
     }
 }
 
