@@ -108,28 +108,19 @@ fn runtime(name: &str, threads: usize) -> Runtime {
         .expect("a runtime")
 }
 
-/// What the threads named `server` have used so far, in microseconds; zero where `/proc` is not.
+/// What the threads named `server` have run so far, in microseconds; zero where `/proc` is not.
 fn server_cpu_us() -> f64 {
-    const TICK_US: f64 = 10_000.0;
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
         return 0.0;
     };
-    let stats = tasks
-        .flatten()
-        .filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
-    let ticks = stats.filter(|stat| stat.contains("(server)")).map(|stat| {
-        // User and system time are the 14th and 15th fields; the name was the second.
-        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        let field = |at: usize| {
-            fields
-                .get(at)
-                .and_then(|field| field.parse().ok())
-                .unwrap_or(0.0)
-        };
-        field(11) + field(12)
-    });
-    ticks.sum::<f64>() * TICK_US
+    let run_ns = |task: &std::path::Path| {
+        let name = std::fs::read_to_string(task.join("comm")).ok()?;
+        let stat = std::fs::read_to_string(task.join("schedstat")).ok()?;
+        let server = name.trim_end() == "server";
+        server.then(|| stat.split(' ').next()?.parse::<f64>().ok())?
+    };
+    let run = tasks.flatten().filter_map(|task| run_ns(&task.path()));
+    run.sum::<f64>() / 1_000.0
 }
 
 /// A node that keeps to itself: it knows peers but calls nobody.
@@ -227,6 +218,8 @@ async fn bare(answer: Vec<u8>) -> SocketAddr {
                 });
                 let io = TokioIo::new(stream);
                 hyper::server::conn::http1::Builder::new()
+                    .max_header_size(50 * 1024)
+                    .max_buf_size(64 * 1024)
                     .serve_connection(io, service)
                     .await
                     .ok();

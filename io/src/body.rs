@@ -104,14 +104,14 @@ pub(crate) async fn read(
     if declared.is_some_and(|len| len > max as u64) {
         return Err(BodyError::TooLarge(declared));
     }
-    let begin = Instant::now();
+    let mut begin = None;
     let mut share = Vec::new();
     let mut whole = Bytes::new();
     let mut parts = BytesMut::new();
     let mut len = 0;
     while !body.is_end_stream() {
         let allowed = GRACE + Duration::from_millis(len as u64 * 1000 / BYTES_PER_SEC_MIN);
-        let frame = match next_frame(body, begin + allowed).await {
+        let frame = match next_frame(body, &mut begin, allowed).await {
             Err(_) => return Err(BodyError::Slow),
             Ok(None) => break,
             Ok(Some(Err(_))) => return Err(BodyError::Broken),
@@ -150,11 +150,12 @@ pub(crate) async fn read(
     })
 }
 
-/// The next part of a body. Mostly it is there once the connection has had its turn, and no timer is
+/// The next part of a body, of which `allowed` is the time since it was first waited for. Mostly it is there once the connection has had its turn, and no timer is
 /// set for it: timers cost more than most requests.
 async fn next_frame(
     body: &mut Incoming,
-    deadline: Instant,
+    begin: &mut Option<Instant>,
+    allowed: Duration,
 ) -> Result<Option<Result<Frame<Bytes>, hyper::Error>>, Elapsed> {
     let mut turns = 0;
     let ready = poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
@@ -168,7 +169,10 @@ async fn next_frame(
     });
     match ready.await {
         Some(frame) => Ok(frame),
-        None => timeout_at(deadline, body.frame()).await,
+        None => {
+            let begin = *begin.get_or_insert_with(Instant::now);
+            timeout_at(begin + allowed, body.frame()).await
+        }
     }
 }
 

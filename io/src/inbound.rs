@@ -14,11 +14,12 @@ use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use peerage_core::http::throttle::Throttle;
-use peerage_core::http::{Head, Reception, Reply, Routed, dress, headers, receive};
+use peerage_core::http::{Head, Reception, Reply, Routed, Wardrobe, headers, receive};
 use peerage_core::rooms::Refused;
 use peerage_core::{Caller, Listener, PeerCert, Response as NodeResponse, Secret, Standing};
 
 use crate::body::{self, BodyError, Budget};
+use crate::clock;
 use crate::driver::Driver;
 
 type Answer = Response<Full<Bytes>>;
@@ -34,11 +35,23 @@ pub(crate) struct Inbound {
 }
 
 /// The far end of one connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct FarEnd {
-    pub(crate) addr: SocketAddr,
-    pub(crate) listener: Listener,
-    pub(crate) cert: Option<PeerCert>,
+    addr: SocketAddr,
+    listener: Listener,
+    cert: Option<PeerCert>,
+    wardrobe: Wardrobe,
+}
+
+impl FarEnd {
+    pub(crate) fn new(addr: SocketAddr, listener: Listener, cert: Option<PeerCert>) -> Self {
+        Self {
+            addr,
+            listener,
+            cert,
+            wardrobe: Wardrobe::new(addr),
+        }
+    }
 }
 
 /// An answer before it is dressed.
@@ -64,7 +77,7 @@ impl Inbound {
     /// Answers one request.
     pub(crate) async fn serve(
         &self,
-        far: FarEnd,
+        far: &FarEnd,
         request: Request<Incoming>,
     ) -> Result<Answer, Infallible> {
         let (parts, mut body) = request.into_parts();
@@ -77,9 +90,7 @@ impl Inbound {
         };
         let outcome = self.decide(far, &head, &mut body).await;
         let mut response = match outcome {
-            Outcome::Dressed(reply) => {
-                dress(reply, &parts.method, far.addr, self.driver.now().wall)
-            }
+            Outcome::Dressed(reply) => far.wardrobe.dress(reply, &parts.method, clock::wall()),
             Outcome::Bare(reply) => bare(reply, &parts.method),
             Outcome::Last(reply) => {
                 let mut response = bare(reply, &parts.method);
@@ -105,7 +116,7 @@ impl Inbound {
         Ok(response.map(Full::new))
     }
 
-    async fn decide(&self, far: FarEnd, head: &Head<'_>, body: &mut Incoming) -> Outcome {
+    async fn decide(&self, far: &FarEnd, head: &Head<'_>, body: &mut Incoming) -> Outcome {
         let caller = Caller {
             addr: far.addr,
             listener: far.listener,

@@ -126,11 +126,7 @@ impl Door {
             let _place = place;
             let _ = stream.set_nodelay(true);
             let Some(acceptor) = tls else {
-                let far = FarEnd {
-                    addr,
-                    listener,
-                    cert: None,
-                };
+                let far = FarEnd::new(addr, listener, None);
                 return serve(stream, far, inbound, draining).await;
             };
             // A caller that cannot do TLS is no business of the log.
@@ -145,17 +141,8 @@ impl Door {
             let cert = certificates
                 .and_then(|chain| chain.first())
                 .map(tls::peer_cert);
-            serve(
-                stream,
-                FarEnd {
-                    addr,
-                    listener,
-                    cert,
-                },
-                inbound,
-                draining,
-            )
-            .await;
+            let far = FarEnd::new(addr, listener, cert);
+            serve(stream, far, inbound, draining).await;
         }
     }
 }
@@ -178,7 +165,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let pulse = Pulse::default();
     let service = service_fn(|request| async {
         let _busy = pulse.begin();
-        inbound.serve(far, request).await
+        inbound.serve(&far, request).await
     });
     let connection = http1::Builder::new()
         .max_header_size(HEADER_BYTES_MAX)

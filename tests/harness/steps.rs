@@ -38,7 +38,7 @@ impl Outcome {
                 message::print_answer(reply.status, &fields, &body)
             }
             Self::Dressed(reply) => {
-                let answer = codec::dress(reply, method, client.0.addr, wall);
+                let answer = codec::Wardrobe::new(client.0.addr).dress(reply, method, wall);
                 let status: StatusCode = answer.status();
                 message::print_answer(status, answer.headers(), answer.body())
             }

@@ -172,7 +172,6 @@ fn the_node_names_few_crates() {
         "bytes",
         "ed25519-dalek",
         "ed25519-zebra",
-        "foldhash",
         "hashbrown",
         "http",
         "p256",

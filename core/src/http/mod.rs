@@ -1,7 +1,7 @@
 //! HTTP as pure functions: bytes to requests, answers to bytes, and the client's half of both.
 //!
 //! A driver reads a request's head, calls [`receive`], reads as much of the body as it is told, and
-//! calls [`Route::decode`]; the node answers; [`dress`] makes the answer's headers. No socket, no
+//! calls [`Route::decode`]; the node answers; [`Wardrobe::dress`] makes the answer's headers. No socket, no
 //! clock: the same text in gives the same text out.
 
 pub mod chainweb;
@@ -198,33 +198,53 @@ pub fn receive(site: &Site, head: &Head<'_>) -> Reception {
     }
 }
 
-/// Makes the whole answer of `reply`: the headers that every answer carries, and no body for HEAD.
-#[must_use]
-pub fn dress(
-    reply: Reply,
-    method: &Method,
-    peer: SocketAddr,
-    wall: WallTime,
-) -> http::Response<Bytes> {
-    let mut response = http::Response::new(reply.body);
-    *response.status_mut() = reply.status;
-    let fields = response.headers_mut();
-    if let Some(content_type) = reply.content_type {
-        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+/// What makes whole answers for one caller: the headers that every answer carries.
+#[derive(Clone, Debug)]
+pub struct Wardrobe {
+    /// Complete, so that an answer's headers are a copy with two values changed.
+    fields: HeaderMap,
+}
+
+impl Wardrobe {
+    /// The headers of answers to `peer`.
+    #[must_use]
+    pub fn new(peer: SocketAddr) -> Self {
+        let fields = [
+            (header::CONTENT_TYPE, headers::CONTENT_TYPE_JSON),
+            (header::SERVER, headers::SERVER),
+            (headers::X_CHAINWEB_NODE_VERSION, headers::DECLARED_VERSION),
+            (headers::X_PEER_ADDR, headers::peer_addr(peer)),
+            (headers::X_SERVER_TIMESTAMP, headers::server_timestamp(0)),
+        ];
+        Self {
+            fields: fields.into_iter().collect(),
+        }
     }
-    fields.insert(header::SERVER, headers::SERVER);
-    fields.insert(headers::X_CHAINWEB_NODE_VERSION, headers::DECLARED_VERSION);
-    fields.insert(headers::X_PEER_ADDR, headers::peer_addr(peer));
-    fields.insert(
-        headers::X_SERVER_TIMESTAMP,
-        headers::server_timestamp(wall.as_secs()),
-    );
-    if method == Method::HEAD {
-        let length = response.body().len();
+
+    /// Makes the whole answer of `reply`; no body for HEAD.
+    #[must_use]
+    pub fn dress(&self, reply: Reply, method: &Method, wall: WallTime) -> http::Response<Bytes> {
+        let mut response = http::Response::new(reply.body);
+        *response.status_mut() = reply.status;
+        let mut fields = self.fields.clone();
+        match reply.content_type {
+            Some(JSON) => {}
+            Some(other) => {
+                fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(other));
+            }
+            None => {
+                fields.remove(header::CONTENT_TYPE);
+            }
+        }
+        if let Some(timestamp) = fields.get_mut(headers::X_SERVER_TIMESTAMP) {
+            *timestamp = headers::server_timestamp(wall.as_secs());
+        }
+        if method == Method::HEAD {
+            let length = response.body().len();
+            fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+            *response.body_mut() = Bytes::new();
+        }
+        *response.headers_mut() = fields;
         response
-            .headers_mut()
-            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        *response.body_mut() = Bytes::new();
     }
-    response
 }

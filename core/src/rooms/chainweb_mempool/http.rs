@@ -40,7 +40,7 @@ pub(crate) fn route(site: &Site, head: &Head<'_>) -> Option<Result<Routed<Route>
     let body = |method: Method, resource| {
         chainweb::negotiate(head, &[method], true).map(|()| Routed::with_body(route(resource)))
     };
-    Some(match below.resource.as_ref() {
+    Some(match below.resource {
         "getPending" => chainweb::negotiate(head, &[Method::POST], false)
             .and_then(|()| read_mark(head).map_err(|text| Reply::plain(400, text)))
             .map(|mark| Routed::bare(route(Resource::GetPending(mark)))),

@@ -119,7 +119,8 @@ impl Room for ChainwebMempool {
                 cx.respond(id, lookup(pool, &keys));
             }
             Query::Member(keys) => {
-                let find = |key: &RequestKey| key.full().is_some_and(|hash| pool.contains(&hash));
+                let find =
+                    |key: &RequestKey| matches!(key, RequestKey::Full(hash) if pool.contains(hash));
                 cx.respond(id, Response::Members(keys.iter().map(find).collect()));
             }
         }
