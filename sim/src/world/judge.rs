@@ -1,0 +1,137 @@
+//! When the oracles look: at a few nodes every second, and at single calls and answers.
+//!
+//! What must hold is said by the oracles; this finds the moments at which it can be told, such as a
+//! disk that has nothing left to write.
+
+use peerage_core::Request;
+
+use super::{Event, World};
+use crate::engine::Engine;
+use crate::exchange::{Place, Ticket};
+use crate::options::Sabotage;
+use crate::oracle::Oracle;
+
+/// The pause between two looks of the oracles.
+pub(super) const AUDIT_EVERY: u64 = 1_000_000;
+/// Nodes per look.
+const AUDIT_NODES: u32 = 8;
+/// A call may outlive its deadline by the granularity of clocks, no more.
+const DEADLINE_SLACK: u64 = 1_000;
+/// How long a node may take to look at the hints that it was started with.
+const RELOAD_TIME: u64 = 2_000_000;
+/// The longest that a node may owe an answer while it runs.
+const ANSWER_MAX: u64 = 60_000_000;
+
+impl World {
+    /// Whether the node's state is what its disk holds, if nothing is on its way there.
+    pub(crate) fn audit_export(&mut self, at: u64, node: u32, hints: bool) {
+        let host = &self.hosts[node as usize];
+        let Some(machine) = &host.node else { return };
+        if !host.disk.keeps() || !host.disk.idle() || machine.commits_in_flight() > 0 {
+            return;
+        }
+        // Hints that wait to be written, and what was read back and is being checked again.
+        let mut waiting = 0;
+        machine.gauges(&mut |name, value| {
+            if matches!(name, "hints_waiting" | "verifications_in_flight") {
+                waiting += value;
+            }
+        });
+        let hints = hints && waiting == 0 && at - host.started > RELOAD_TIME;
+        self.findings.looked(Oracle::Export);
+        let result = host
+            .disk
+            .read()
+            .map_err(|error| error.to_string())
+            .and_then(|rows| crate::oracle::durable::compare(machine.export(), rows, hints));
+        if let Err(error) = result {
+            self.findings.miss(at, Some(node), Oracle::Export, error);
+        }
+    }
+
+    /// Looks at a node's tables.
+    pub(crate) fn audit_bounds(&mut self, at: u64, node: u32) {
+        let Some(machine) = &self.hosts[node as usize].node else {
+            return;
+        };
+        let part = if self.options.sabotage == Some(Sabotage::TinyBounds) {
+            100
+        } else {
+            1
+        };
+        self.findings.looked(Oracle::Bounds);
+        let findings = &mut self.findings;
+        crate::oracle::bounds(machine, part, |text| {
+            findings.miss(at, Some(node), Oracle::Bounds, text);
+        });
+    }
+
+    /// Looks at everything that waits for something.
+    pub(crate) fn audit_waiting(&mut self, at: u64) {
+        let longest = self.longest_call();
+        self.findings.looked(Oracle::Deadlines);
+        let mut late = Vec::new();
+        for (_, exchange) in self.exchanges.iter() {
+            let by_node = exchange.call.is_some() && !exchange.given_up;
+            if by_node && at.saturating_sub(exchange.sent) > longest {
+                late.push((exchange.sent, exchange.caller, Oracle::Deadlines));
+            }
+            if exchange.place == Place::Asked && at.saturating_sub(exchange.arrives) > ANSWER_MAX {
+                late.push((exchange.arrives, exchange.callee, Oracle::Answers));
+            }
+        }
+        late.sort_unstable();
+        for (since, node, oracle) in late {
+            let text = format!("something waits since {since} µs");
+            self.findings.miss(at, Some(node), oracle, text);
+        }
+    }
+
+    pub(super) fn audit(&mut self, engine: &mut Engine<Event>) {
+        let at = engine.now();
+        for _ in 0..AUDIT_NODES.min(self.options.nodes) {
+            let node = self.audit_next;
+            self.audit_next = (node + 1) % self.options.nodes;
+            self.audit_bounds(at, node);
+            if self.hosts[node as usize].audited {
+                self.audit_export(at, node, true);
+            }
+        }
+        self.audit_waiting(at);
+        let world = self.options.nodes + self.options.work.users;
+        engine.after(AUDIT_EVERY, world, world, Event::Audit);
+        if self.options.sabotage == Some(Sabotage::Panic) && at > 5_000_000 {
+            self.current = Some(0);
+            panic!("a panic on purpose");
+        }
+    }
+
+    /// An answer or a call that left at once must wait for everything that it may tell of.
+    pub(super) fn check_need(&mut self, at: u64, node: u32, request: &Request) {
+        self.findings.looked(Oracle::Durable);
+        let promises = &self.hosts[node as usize].promises;
+        let need = promises.need(request.scope());
+        if !promises.covers(need) {
+            let text = format!("{} is asked before commit {need}", request.name());
+            self.findings.miss(at, Some(node), Oracle::Durable, text);
+        }
+    }
+
+    fn longest_call(&self) -> u64 {
+        let sessions = &self.options.sessions;
+        let longest = sessions.request_timeout.max(sessions.probe_timeout);
+        peerage_core::time::micros(longest) + DEADLINE_SLACK
+    }
+
+    pub(super) fn check_deadline(&mut self, at: u64, ticket: Ticket) {
+        let longest = self.longest_call();
+        self.findings.looked(Oracle::Deadlines);
+        if let Some(exchange) = self.exchanges.get_mut(ticket)
+            && at - exchange.sent > longest
+        {
+            let (node, since) = (exchange.caller, exchange.sent);
+            let text = format!("a call of {since} µs was given up only now");
+            self.findings.miss(at, Some(node), Oracle::Deadlines, text);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! A world: nodes, what lies between them, and who acts on them.
+//!
+//! The world carries out what nodes want and tells them what came of it, always by way of the
+//! schedule: messages in `deliver`, disks and crashes in `lives`. It holds no opinion on what is
+//! said; what must hold is for the oracles to say, and when they look is decided in `judge`.
+
+mod build;
+mod deliver;
+mod judge;
+mod lives;
+
+use peerage_core::commons::network::NodeVersion;
+use peerage_core::http::Site;
+use peerage_core::verify::Verdict;
+use peerage_core::{CallError, Input, Outbox, Output, VerifyId};
+
+use crate::engine::{Engine, Machine};
+use crate::exchange::{Exchanges, Ticket};
+use crate::host::Host;
+use crate::nemesis::Fault;
+use crate::network::Network;
+use crate::options::{Options, Sabotage};
+use crate::oracle::Findings;
+use crate::roster::Roster;
+use crate::schedule::Key;
+use crate::seed::{Luck, Seeds};
+use crate::trace::{Log, Tally, fold_input, fold_output};
+use crate::verify::Memo;
+use crate::workload::Workload;
+
+/// Everything that can happen in a world.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// An answer reaches whoever asked.
+    Answer(Ticket),
+    /// Oracles look at a few nodes.
+    Audit,
+    /// A question reaches whoever is asked.
+    Arrive(Ticket),
+    /// The news that there is no answer reaches whoever asked.
+    Fail(Ticket, CallError),
+    /// Something goes wrong, or right again.
+    Fault(u32),
+    /// Whoever is asked notices that the caller has gone.
+    Hangup(Ticket),
+    /// A user has waited long enough.
+    Impatient(Ticket),
+    /// A node starts for the first time.
+    Start,
+    /// A user acts.
+    User,
+    /// A check is done; the verdict waits in a slot. The second is the run of the node.
+    Verdict(u32, u32),
+    /// A node may want to be woken.
+    Wake,
+    /// A write of a disk is done, in this run of its node.
+    Written(u32),
+}
+
+const _: () = assert!(size_of::<Event>() <= 12, "events are copied and sorted");
+
+/// Nodes, what lies between them, and who acts on them.
+#[derive(Debug)]
+pub struct World {
+    pub(crate) options: Options,
+    pub(crate) seeds: Seeds,
+    pub(crate) roster: Roster,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) exchanges: Exchanges,
+    pub(crate) network: Network,
+    pub(crate) memo: Memo,
+    pub(crate) findings: Findings,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) log: Log,
+    /// Questions of nodes and users, by what is asked.
+    pub(crate) messages: Tally,
+    /// Events that nodes told of.
+    pub(crate) told: Tally,
+    pub(crate) failures: Tally,
+    pub(crate) faults_done: Tally,
+    /// Whether users act and things go wrong.
+    pub(crate) stormy: bool,
+    /// The node that handles something just now.
+    pub(crate) current: Option<u32>,
+    workload: Workload,
+    verdicts: Vec<Option<(VerifyId, Verdict)>>,
+    verdicts_free: Vec<u32>,
+    outbox: Outbox,
+    site: Site,
+    version: NodeVersion,
+    luck: Luck,
+    audit_next: u32,
+}
+
+impl World {
+    /// Makes sure that the node is woken when it wants to be.
+    fn wake(&mut self, engine: &mut Engine<Event>, node: u32) {
+        let host = &mut self.hosts[node as usize];
+        if let Some(due) = host.due() {
+            let due = due.max(engine.now());
+            // A later wake-up that stands is left alone; it finds out when it fires.
+            if due < host.wake {
+                host.wake = due;
+                engine.at(due, node, node, Event::Wake);
+            }
+        }
+    }
+
+    fn woken(&mut self, engine: &mut Engine<Event>, node: u32) {
+        let at = engine.now();
+        let host = &mut self.hosts[node as usize];
+        if host.wake != at {
+            return;
+        }
+        host.wake = u64::MAX;
+        match host.due() {
+            Some(due) if due <= at => self.feed(engine, node, node, Input::Tick),
+            Some(_) => self.wake(engine, node),
+            None => {}
+        }
+    }
+
+    /// Gives a node an input and carries out what it wants. `from` is who asks, for requests.
+    fn feed(&mut self, engine: &mut Engine<Event>, node: u32, from: u32, input: Input) {
+        let at = engine.now();
+        let host = &mut self.hosts[node as usize];
+        let now = host.now(at);
+        let Some(machine) = host.node.as_mut() else {
+            return;
+        };
+        fold_input(&mut host.fold, at, from, &input);
+        if self.log.on() {
+            self.log.begin(at, node, from, &input);
+        }
+        let request = match &input {
+            Input::Request { id, request, .. } => Some((*id, request.scope())),
+            Input::Hangup { .. }
+            | Input::Reply { .. }
+            | Input::Verdict { .. }
+            | Input::Persisted { .. }
+            | Input::Tick
+            | Input::Drain => None,
+        };
+        let released = matches!(input, Input::Persisted { .. });
+        let mut outbox = std::mem::take(&mut self.outbox);
+        self.current = Some(node);
+        machine.handle(now, input, &mut outbox);
+        self.current = None;
+        for output in outbox.drain() {
+            fold_output(&mut self.hosts[node as usize].fold, &output);
+            if self.log.on() {
+                self.log.output(&output);
+            }
+            self.carry_out(engine, node, output, released);
+        }
+        self.outbox = outbox;
+        if self.log.on() {
+            self.log.end();
+        }
+        if let Some((id, scope)) = request
+            && let Some(exchange) = self.exchanges.get_mut(Ticket::of_request(id))
+        {
+            exchange.need = self.hosts[node as usize].promises.need(scope);
+        }
+        self.wake(engine, node);
+    }
+
+    /// Does what a node wants. `released` tells that the gate may have held it for a while.
+    fn carry_out(&mut self, engine: &mut Engine<Event>, node: u32, output: Output, released: bool) {
+        match output {
+            Output::Abandon { id } => {
+                if self.options.sabotage == Some(Sabotage::DeafToAbandon) {
+                    return;
+                }
+                if let Some(ticket) = self.hosts[node as usize].take_call(id) {
+                    self.check_deadline(engine.now(), ticket);
+                    self.give_up(engine, ticket, true);
+                }
+            }
+            Output::Call { id, to, request } => {
+                if !released {
+                    self.check_need(engine.now(), node, &request);
+                }
+                self.call(engine, node, id, &to, request);
+            }
+            Output::Commit { seq, rows } => self.commit(engine, node, seq, rows),
+            Output::Event(event) => self.told.count(event.name()),
+            Output::Respond { id, response } => {
+                self.respond(engine, node, id, response, released);
+            }
+            Output::Verify { id, job } => {
+                let (verdict, cost) = self.memo.check(&job);
+                let host = &mut self.hosts[node as usize];
+                host.verify_free = host.verify_free.max(engine.now()) + cost;
+                let (at, run) = (host.verify_free, host.run);
+                let slot = self.verdicts_free.pop().unwrap_or_else(|| {
+                    self.verdicts.push(None);
+                    self.verdicts.len() as u32 - 1
+                });
+                self.verdicts[slot as usize] = Some((id, verdict));
+                engine.at(at, node, node, Event::Verdict(slot, run));
+            }
+        }
+    }
+}
+
+impl Machine for World {
+    type Event = Event;
+
+    #[inline]
+    fn event(&mut self, engine: &mut Engine<Event>, key: Key, what: Event) {
+        match what {
+            Event::Answer(ticket) => self.answer(engine, ticket),
+            Event::Audit => self.audit(engine),
+            Event::Arrive(ticket) => self.arrive(engine, ticket),
+            Event::Fail(ticket, error) => self.failed(engine, ticket, error),
+            Event::Fault(index) => {
+                if self.stormy {
+                    self.suffer(engine, self.faults[index as usize]);
+                }
+            }
+            Event::Hangup(ticket) => self.hangup(engine, ticket),
+            Event::Impatient(ticket) => self.give_up(engine, ticket, true),
+            Event::Start => self.start(engine, key.to),
+            Event::User => self.act(engine, key.to),
+            Event::Verdict(slot, run) => {
+                let verdict = self.verdicts[slot as usize].take();
+                self.verdicts_free.push(slot);
+                if let Some((id, verdict)) = verdict
+                    && self.hosts[key.to as usize].run == run
+                {
+                    self.feed(engine, key.to, key.to, Input::Verdict { id, verdict });
+                }
+            }
+            Event::Wake => self.woken(engine, key.to),
+            Event::Written(run) => self.written(engine, key.to, run),
+        }
+    }
+}
