@@ -90,12 +90,7 @@ impl Original {
         copy(self.dir.path(), copied.path());
         damage(copied.path());
         let output = Command::new(std::env::current_exe().expect("a program"))
-            .args([
-                "--ignored",
-                "--exact",
-                "damage::reader_of_damaged_files",
-                "--nocapture",
-            ])
+            .args(["--exact", "damage::reader_of_damaged_files", "--nocapture"])
             .env(DIR, copied.path())
             .output()
             .expect("a process");
@@ -318,7 +313,6 @@ const DIR: &str = "PEERAGE_TEST_DAMAGED_DIR";
 
 /// Not a test of its own: what the process of [`Original::check_apart`] runs.
 #[test]
-#[ignore = "run by the test below, as a process of its own"]
 fn reader_of_damaged_files() {
     let Some(dir) = std::env::var_os(DIR) else {
         return;

@@ -17,7 +17,6 @@ const ROUNDS: usize = 12;
 /// Not a test of its own: what the killed process runs. Writes numbered rows after those that are
 /// there, and prints each number once it is acknowledged.
 #[test]
-#[ignore = "run by the test below, as a process of its own"]
 fn writer_to_be_killed() {
     let Some(dir) = std::env::var_os(DIR) else {
         return;
@@ -39,12 +38,7 @@ fn writer_to_be_killed() {
 
 fn spawn(dir: &Path) -> Child {
     Command::new(std::env::current_exe().expect("a program"))
-        .args([
-            "--ignored",
-            "--exact",
-            "kill::writer_to_be_killed",
-            "--nocapture",
-        ])
+        .args(["--exact", "kill::writer_to_be_killed", "--nocapture"])
         .env(DIR, dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
