@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod body;
+mod certificate;
 pub mod clock;
 mod connect;
 mod data_dir;

@@ -12,16 +12,17 @@ use peerage_core::ids::{Fingerprint, PublicKey};
 use rcgen::{CertificateParams, DistinguishedName as Name, DnType, KeyPair, PublicKeyData};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
     ServerConfig, SignatureScheme,
 };
+
+use crate::certificate;
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
@@ -142,13 +143,9 @@ pub(crate) fn make_certificate(secret: &[u8; 32], names: &[String]) -> String {
 /// What a certificate says about its owner.
 #[must_use]
 pub fn peer_cert(certificate: &CertificateDer<'_>) -> PeerCert {
-    let key = ParsedCertificate::try_from(certificate)
-        .ok()
-        .and_then(|parsed| {
-            let spki = parsed.subject_public_key_info();
-            let key = spki.as_ref().strip_prefix(SPKI_ED25519.as_slice())?;
-            key.try_into().ok().map(PublicKey)
-        });
+    let key = certificate::public_key_info(certificate)
+        .and_then(|info| info.strip_prefix(SPKI_ED25519.as_slice())?.try_into().ok())
+        .map(PublicKey);
     PeerCert {
         fingerprint: Fingerprint::of_certificate(certificate),
         key,
@@ -275,7 +272,7 @@ impl ServerCertVerifier for Expect {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
+        certificate::verify_tls12(
             message,
             cert,
             dss,
@@ -289,7 +286,7 @@ impl ServerCertVerifier for Expect {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
+        certificate::verify_tls13(
             message,
             cert,
             dss,
@@ -332,7 +329,7 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
+        certificate::verify_tls12(
             message,
             cert,
             dss,
@@ -346,7 +343,7 @@ impl ClientCertVerifier for AnyClient {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
+        certificate::verify_tls13(
             message,
             cert,
             dss,
@@ -358,5 +355,109 @@ impl ClientCertVerifier for AnyClient {
         PROVIDER
             .signature_verification_algorithms
             .supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::server::ParsedCertificate;
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    use rustls::{ClientConnection, ServerConnection};
+
+    use super::*;
+
+    /// The certificate with the identity's own version and extensions taken away, as the first
+    /// version of X.509 has it. Its own signature no longer fits, and nobody looks at it.
+    fn of_version_one(identity: &NodeIdentity) -> CertificateDer<'static> {
+        let element = |tag: u8, content: &[u8]| {
+            let len = u16::try_from(content.len()).expect("short").to_be_bytes();
+            [&[tag, 0x82], &len[..], content].concat()
+        };
+        let der = identity.certificate.as_ref();
+        let version = [0xa0, 3, 2, 1, 2];
+        let begin = der.windows(5).position(|at| at == version).expect("v3") + 5;
+        let info = certificate::public_key_info(&identity.certificate).expect("a key");
+        let end = info.as_ptr() as usize - der.as_ptr() as usize + info.len();
+        CertificateDer::from(element(0x30, &element(0x30, &der[begin..end])))
+    }
+
+    fn shake(server: ServerConfig, client: ClientConfig) -> Result<ServerConnection, Error> {
+        let mut client = ClientConnection::new(Arc::new(client), server_name("localhost"))?;
+        let mut server = ServerConnection::new(Arc::new(server))?;
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut wire = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut wire).expect("memory");
+            }
+            server.read_tls(&mut wire.as_slice()).expect("memory");
+            server.process_new_packets()?;
+            wire.clear();
+            while server.wants_write() {
+                server.write_tls(&mut wire).expect("memory");
+            }
+            client.read_tls(&mut wire.as_slice()).expect("memory");
+            client.process_new_packets()?;
+        }
+        Ok(server)
+    }
+
+    fn configs(version: &'static rustls::SupportedProtocolVersion) -> (ServerConfig, ClientConfig) {
+        let (ours, theirs) = (NodeIdentity::ephemeral(), NodeIdentity::ephemeral());
+        let odd = of_version_one(&theirs);
+        assert!(ParsedCertificate::try_from(&odd).is_err(), "{odd:?}");
+        assert_eq!(peer_cert(&odd).key, Some(theirs.public_key));
+        let show = |cert: CertificateDer<'static>, identity: &NodeIdentity| {
+            let key = PROVIDER.key_provider.load_private_key(identity.key());
+            let key = CertifiedKey::new(vec![cert], key.expect("a key"));
+            Arc::new(SingleCertAndKey::from(key))
+        };
+        let server = ServerConfig::builder_with_provider(PROVIDER.clone())
+            .with_protocol_versions(&[version])
+            .expect("a version")
+            .with_client_cert_verifier(Arc::new(AnyClient))
+            .with_cert_resolver(show(odd.clone(), &theirs));
+        let pin = Expect(Some(Fingerprint::of_certificate(&odd)));
+        let client = ClientConfig::builder_with_provider(PROVIDER.clone())
+            .with_protocol_versions(&[version])
+            .expect("a version")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(pin))
+            .with_client_cert_resolver(show(of_version_one(&ours), &ours));
+        (server, client)
+    }
+
+    #[test]
+    fn certificates_that_rustls_does_not_read_are_taken_if_their_key_is_proved() {
+        for version in [&TLS12, &TLS13] {
+            let (server, client) = configs(version);
+            let done = shake(server, client).expect("a handshake");
+            assert!(done.peer_certificates().is_some());
+            // Whoever shows another's certificate is refused.
+            let (mut server, mut client) = configs(version);
+            let stolen = NodeIdentity::ephemeral();
+            let key = PROVIDER.key_provider.load_private_key(stolen.key());
+            let shown = of_version_one(&NodeIdentity::ephemeral());
+            let pin = Expect(Some(Fingerprint::of_certificate(&shown)));
+            let key = CertifiedKey::new(vec![shown], key.expect("a key"));
+            server.cert_resolver = Arc::new(SingleCertAndKey::from(key));
+            client.dangerous().set_certificate_verifier(Arc::new(pin));
+            let refused = shake(server, client).expect_err("a refusal");
+            assert_eq!(refused, CertificateError::BadSignature.into());
+        }
+    }
+
+    #[test]
+    fn damaged_certificates_have_no_key_or_some_key_and_never_panic() {
+        let whole = NodeIdentity::ephemeral().certificate;
+        for len in 0..whole.len() {
+            let _ = peer_cert(&CertificateDer::from(&whole[..len]));
+        }
+        for at in 0..whole.len() {
+            for byte in [0, 0x30, 0x7f, 0x80, 0x82, 0x83, 0x84, 0xff] {
+                let mut bytes = whole.to_vec();
+                bytes[at] = byte;
+                let _ = peer_cert(&CertificateDer::from(bytes));
+            }
+        }
     }
 }

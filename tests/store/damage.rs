@@ -388,3 +388,17 @@ fn random_damage_is_refused_or_harmless() {
         });
     }
 }
+
+/// A flush that cannot be done, as on a full disk, must not keep a node from stopping.
+#[test]
+fn a_directory_that_is_gone_can_still_be_closed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut open, _) = Open::at(dir.path()).expect("a fresh directory opens");
+    let last = open.commit(vec![ban("row", 1)]);
+    open.wait(last);
+    fs::remove_dir_all(dir.path()).expect("removed");
+    let begin = std::time::Instant::now();
+    open.committer.close();
+    let took = begin.elapsed();
+    assert!(took < std::time::Duration::from_secs(10), "{took:?}");
+}

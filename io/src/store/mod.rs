@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use peerage_core::rows::Record;
@@ -254,6 +254,9 @@ struct Writer {
     _lock: Arc<DirLock>,
 }
 
+/// How long closing may spend on what only makes the next start faster.
+const TIDY_MAX: Duration = Duration::from_secs(2);
+
 /// A durable batch whose watermark is still to be written.
 struct Written {
     state: State,
@@ -298,10 +301,24 @@ impl Writer {
                 return Ok(());
             }
         }
-        // Tables open faster than a journal is replayed. Everything is durable already, so a
-        // failure here costs nothing.
-        let _ = self.keyspace.rotate_memtable_and_wait();
+        self.tidy();
         Ok(())
+    }
+
+    /// Makes a table of what is in the journal: tables open faster than a journal is replayed.
+    /// Everything is durable already, so a failure costs nothing. fjall would wait for ever for a
+    /// flush that has failed, on a full disk for one.
+    fn tidy(&self) {
+        let keyspace = self.keyspace.clone();
+        let (done, is_done) = channel();
+        let body = move || {
+            let _ = keyspace.rotate_memtable_and_wait();
+            drop(keyspace);
+            let _ = done.send(());
+        };
+        if thread::Builder::new().spawn(body).is_ok() {
+            let _ = is_done.recv_timeout(TIDY_MAX);
+        }
     }
 
     fn write(&mut self, upto: CommitSeq, rows: Vec<Row>) -> fjall::Result<()> {
