@@ -4,8 +4,26 @@
 //! Both run on the same runtime, one after the other in every round, so that what else the machine
 //! does hits both; the ratio of one round is the result, the median over all rounds the headline.
 //! The CPU time of the server's threads per request is the steadier number (Linux only).
-//! The bare server reads and drops the body and answers from memory: it parses no JSON, decodes no
-//! keys and asks nobody.
+//!
+//! The bare server has the same socket options, the same limits of hyper and the same headers. It
+//! reads and drops the body and answers from memory: it parses no JSON, decodes no keys, asks nobody,
+//! counts nothing, reads no clock, and has neither deadlines nor limits for slow clients.
+//!
+//! On a busy machine of four cores the ratios of CPU time are about 0.9 for peers, 0.7 for member and
+//! 0.85 for lookup. Two thirds of a request's time and more is the kernel's, for the same calls on
+//! both sides; it is still higher for the node, as a server that keeps its clients waiting has to wake
+//! them. What the node does in its own part, in microseconds per request as sampled with `perf`:
+//!
+//! | part                                      | peers | member | lookup |
+//! |-------------------------------------------|-------|--------|--------|
+//! | keys out of base64url and JSON            |       |    1.1 |    0.2 |
+//! | finding keys in the pool                  |       |    0.4 |    0.3 |
+//! | copying the answer together, freeing it   |       |    0.2 |    0.6 |
+//! | clocks                                    |   0.1 |    0.1 |    0.1 |
+//! | allocation, routing, headers, lock, rest  |   0.5 |    0.5 |    0.5 |
+//!
+//! The keys are the answer to why member stays behind: a hundred of them cannot be read and looked up
+//! in the tenth of a request that 0.9 would leave.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
