@@ -11,8 +11,8 @@
 //!
 //! On a busy machine of four cores the ratios of CPU time are about 0.9 for peers, 0.7 for member and
 //! 0.85 for lookup. More than half of a request's time is the kernel's, for the same calls on
-//! both sides; it is still higher for the node, as a server that keeps its clients waiting has to wake
-//! them. What the node does beyond the bare server, in microseconds per request, roughly, as sampled
+//! both sides; it is still higher for the node, probably because a server that keeps its clients
+//! waiting has to wake them. What the node does beyond the bare server, in microseconds per request, roughly, as sampled
 //! with `perf`; the last line is what is left:
 //!
 //! | part                                      | peers | member | lookup |
