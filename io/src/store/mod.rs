@@ -3,7 +3,7 @@
 //! **Writing.** One thread takes all waiting commits and writes their rows as one atomic batch with
 //! a sync. In the same batch goes the *state row*: how many commits the directory has seen, how many
 //! rows it holds, and the sum of all rows' digests. A second thread then writes the same state to
-//! the [watermark](watermark), syncs it, and only then reports the commits as durable. The threads
+//! the watermark, syncs it, and only then reports the commits as durable. The threads
 //! overlap: while one group's watermark is synced, the next batch is written.
 //!
 //! **Opening.** All rows are read. Their number and the sum of their digests must be those of the
