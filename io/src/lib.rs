@@ -217,6 +217,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let driver = Driver::new(node, clock, metrics.clone(), settings.observer);
     let outbound_max = descriptors.half().min(settings.outbound_connections_max);
     equip(&driver, store, client, metrics, outbound_max);
+    // The node begins before anybody can ask: its known peers are there with the first request.
+    driver.feed([Input::Tick]);
     let timer = tokio::spawn(Driver::keep_time(Arc::downgrade(&driver)));
 
     let throttle = Throttle::new(settings.rates, ADDRESSES_MAX);

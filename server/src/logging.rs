@@ -64,14 +64,15 @@ struct Quota {
     lines: u32,
     refilled: Instant,
     left_out: u64,
-    /// The line before, and when it was written: twenty networks tend to say the same.
-    last: Option<(String, Instant)>,
+    /// Lines that were written not long ago: twenty networks tend to say the same.
+    recent: Vec<(String, Instant)>,
 }
 
 const LINES_MAX: u32 = 20;
 const REFILL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a line is not written again.
 const REPEAT_PAUSE: Duration = Duration::from_secs(60);
+const RECENT_MAX: usize = 64;
 
 impl Quota {
     const fn full(now: Instant) -> Self {
@@ -79,7 +80,7 @@ impl Quota {
             lines: LINES_MAX,
             refilled: now,
             left_out: 0,
-            last: None,
+            recent: Vec::new(),
         }
     }
 
@@ -92,15 +93,17 @@ impl Quota {
             self.lines = self.lines.saturating_add(earned).min(LINES_MAX);
             self.refilled = now;
         }
-        let repeated = self.last.as_ref().is_some_and(|(last, at)| {
-            last == text && now.saturating_duration_since(*at) < REPEAT_PAUSE
-        });
+        self.recent
+            .retain(|(_, at)| now.saturating_duration_since(*at) < REPEAT_PAUSE);
+        let repeated = self.recent.iter().any(|(recent, _)| recent == text);
         if repeated || self.lines == 0 {
             self.left_out += 1;
             return None;
         }
         self.lines -= 1;
-        self.last = Some((text.to_owned(), now));
+        if self.recent.len() < RECENT_MAX {
+            self.recent.push((text.to_owned(), now));
+        }
         Some(std::mem::take(&mut self.left_out))
     }
 }
@@ -108,9 +111,10 @@ impl Quota {
 /// How loud an event is: what an operator asked for or must know of is heard by default.
 fn level(name: &str) -> Level {
     match name {
-        "known_peer_identity_mismatch" | "peer_identity_mismatch" | "request_refused" => {
-            Level::WARN
-        }
+        "known_peer_failed"
+        | "known_peer_identity_mismatch"
+        | "peer_identity_mismatch"
+        | "request_refused" => Level::WARN,
         "ban_expired" | "banned" | "peer_added" | "peer_pinned" | "peers_pruned" | "started"
         | "unbanned" => Level::INFO,
         _ => Level::DEBUG,
@@ -148,7 +152,7 @@ mod tests {
         assert_eq!(quota.take(begin, "a"), Some(0));
         assert_eq!(quota.take(begin, "a"), None);
         assert_eq!(quota.take(begin, "b"), Some(1));
-        assert_eq!(quota.take(begin, "a"), Some(0));
-        assert_eq!(quota.take(begin + REPEAT_PAUSE, "a"), Some(0));
+        assert_eq!(quota.take(begin, "a"), None);
+        assert_eq!(quota.take(begin + REPEAT_PAUSE, "a"), Some(1));
     }
 }

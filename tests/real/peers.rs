@@ -196,3 +196,12 @@ async fn a_host_that_accepts_and_says_nothing_costs_one_call() {
         .await
         .expect("an end");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn known_peers_are_there_with_the_first_request() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut settings = settings(dir.path());
+    settings.known_peers = vec!["127.0.0.1:1".parse().expect("a peer")];
+    let node = start(settings).await;
+    assert_eq!(node.inspect(|node| node.commons().peers.len()), 1);
+}

@@ -285,9 +285,7 @@ impl Writer {
             }
             let count = rows.len();
             self.write(upto, rows)
-                .map_err(|error| StoreError::WriteFailed {
-                    what: error.to_string(),
-                })?;
+                .map_err(|error| StoreError::WriteFailed { what: told(&error) })?;
             metrics.batch(commits, count as u64, taken.elapsed());
             if synced
                 .send(Written {
@@ -442,22 +440,31 @@ fn read_rows(dir: &Path, keyspace: &Keyspace, salt: u64) -> Result<(State, Vec<R
     }
 }
 
-fn refusal(dir: &Path, error: &fjall::Error) -> StoreError {
-    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+/// The operating system's error in one of fjall's; all others are about content.
+fn io_error(error: &fjall::Error) -> Option<&std::io::Error> {
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "all other errors are about content"
     )]
-    let io = match error {
+    match error {
         fjall::Error::Io(io) | fjall::Error::Storage(fjall::LsmError::Io(io)) => Some(io),
-        fjall::Error::Locked => {
-            return StoreError::InUse {
-                dir: dir.to_owned(),
-            };
-        }
         _ => None,
-    };
-    match io {
+    }
+}
+
+/// A failed write in words, where there are any: fjall prints its errors as Rust values.
+fn told(error: &fjall::Error) -> String {
+    io_error(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn refusal(dir: &Path, error: &fjall::Error) -> StoreError {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    if matches!(error, fjall::Error::Locked) {
+        return StoreError::InUse {
+            dir: dir.to_owned(),
+        };
+    }
+    match io_error(error) {
         Some(io)
             if matches!(
                 io.kind(),
@@ -492,6 +499,12 @@ mod tests {
 
     use super::*;
     use crate::data_dir::DataDir;
+
+    #[test]
+    fn a_full_disk_is_told_in_words() {
+        let full = fjall::Error::Io(std::io::Error::from_raw_os_error(28));
+        assert_eq!(told(&full), "No space left on device (os error 28)");
+    }
 
     #[test]
     fn a_failed_watermark_acknowledges_nothing_and_is_told() {

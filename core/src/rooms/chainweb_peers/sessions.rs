@@ -153,7 +153,7 @@ impl ChainwebPeers {
                 }
                 page
             }
-            Ok(_) | Err(_) => return self.session_over(cx, session, false),
+            result => return self.sync_failed(cx, session, &result),
         };
         let request = Request::Put {
             network,
@@ -179,7 +179,7 @@ impl ChainwebPeers {
                 response: rooms::Response::ChainwebPeers(Response::Added),
                 ..
             }) => {}
-            Ok(_) | Err(_) => return self.session_over(cx, session, false),
+            result => return self.sync_failed(cx, session, &result),
         }
         // Both have answered well: whoever was hidden by failures is shown again. Chainweb waits
         // for the session's end, minutes later.
@@ -203,6 +203,31 @@ impl ChainwebPeers {
             .collect();
         self.consider(cx, network, strangers.into_iter());
         self.open(cx, session);
+    }
+
+    /// The peer did not answer well. If it is the operator's, the operator wants to know.
+    fn sync_failed(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        session: SessionId,
+        result: &Result<Answer, CallError>,
+    ) {
+        let known = running(cx, session)
+            .and_then(|(_, key)| cx.commons().peers.get(key))
+            .filter(|peer| peer.sticky)
+            .map(|peer| peer.info.address.clone());
+        if let Some(addr) = known {
+            let why = match result.as_ref().map(|answer| &answer.response) {
+                Err(error) => error.to_string(),
+                Ok(rooms::Response::Opaque(status)) => format!("it answers with status {status}"),
+                Ok(rooms::Response::ChainwebPeers(Response::Refused(refusal))) => {
+                    format!("it refuses this node: {refusal}")
+                }
+                Ok(_) => "unexpected answer".to_owned(),
+            };
+            cx.event(Event::KnownPeerFailed { addr, why });
+        }
+        self.session_over(cx, session, false);
     }
 
     /// A session is over: by its time, because its work or its synchronisation failed.

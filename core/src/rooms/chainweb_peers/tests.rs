@@ -557,7 +557,11 @@ fn a_refused_announcement_is_a_failure() {
     let (mut script, first) = with_peer(|config| config.chains = 0);
     let outputs = script.reply(first[0].0, page(vec![]), 2);
     let (id, ..) = calls(&outputs).remove(0);
-    script.reply(id, Response::Refused(Refusal::IsLocalPeerAddress), 2);
+    let outputs = script.reply(id, Response::Refused(Refusal::IsLocalPeerAddress), 2);
+    assert!(
+        events(&outputs).contains(&"known_peer_failed"),
+        "its operator is told"
+    );
     assert_eq!(script.gauge("sessions"), 0);
     assert_eq!(script.listed(CUT), []);
 }

@@ -205,6 +205,8 @@ events! {
         PeerAdded { /** Its network. */ network: NetworkId, /** Where it is. */ addr: HostAddr } = "peer_added", "peer added: {addr} ({network})";
         /// A peer was forgotten because its certificate is not the one it was announced with.
         PeerMismatch { /** Where it is. */ addr: HostAddr } = "peer_identity_mismatch", "peer forgotten: {addr} does not hold the certificate it was announced with";
+        /// A synchronisation with a peer of the operator's failed.
+        KnownPeerFailed { /** Where it is. */ addr: HostAddr, /** What was wrong. */ why: String } = "known_peer_failed", "known peer {addr} cannot be synchronised with: {why}";
         /// A peer of the operator's does not hold the certificate that the operator named.
         KnownPeerMismatch { /** Where it is. */ addr: HostAddr } = "known_peer_identity_mismatch", "known peer {addr} is not who it should be: its certificate is not the one of its id or, without an id, not signed by an authority";
         /// A peer's identity was filled in at first contact.
