@@ -77,17 +77,14 @@ const LINES_SWEEP: Duration = Duration::from_secs(1);
 impl Calls {
     /// Registers a call, or refuses it because too many are under way.
     pub(crate) fn open(&mut self, limits: &Limits, call: Pending) -> Result<CallId, Then> {
-        let in_flight = self
-            .lines
-            .get(&call.to.addr)
-            .map_or(0, |line| line.in_flight);
-        if self.slots.len() >= limits.calls_max || in_flight >= limits.calls_per_peer_max {
+        if self.slots.len() >= limits.calls_max {
             return Err(call.then);
         }
-        self.lines
-            .entry(call.to.addr.clone())
-            .or_default()
-            .in_flight += 1;
+        let line = self.lines.entry(call.to.addr.clone()).or_default();
+        if line.in_flight >= limits.calls_per_peer_max {
+            return Err(call.then);
+        }
+        line.in_flight += 1;
         Ok(CallId(self.slots.insert(call)))
     }
 

@@ -11,15 +11,36 @@ use peerage_sim::{Options, Wire};
 
 /// Runs many peerage nodes in one process, under faults, from one seed.
 #[derive(Debug, Parser)]
-#[command(name = "peerage-sim", version, about)]
+#[command(name = "peerage-sim", version, about, after_long_help = LONG_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+const LONG_HELP: &str = "\
+A run has a storm and a calm. In the storm users act, nodes crash, links lose messages and networks
+fall apart. Then all that stops, every node is started again, and all must become well.
+
+Oracles watch every run; a violated one is named, with its first findings, and the exit code is 1:
+  answers    every request is answered exactly once, none after its caller was seen to leave
+  bounds     no table or queue of a node outgrows its limit
+  commits    a node's commits are numbered without gaps
+  converge   in the calm, mempools become equal and every node knows its peers
+  deadlines  no call outlives its deadline
+  durable    what others were shown survives a crash
+  export     a node's state is what its disk holds
+  panic      nothing panics
+  wire       with --wire bytes, what crosses as HTTP comes back equal
+
+Examples:
+  peerage-sim run --seed 7 --nodes 100 --duration 2m --partition 30s..50s
+  peerage-sim run --seed 7 --wire bytes --trace /tmp/trace   # a line per event; the same hash
+  peerage-sim check-determinism --seeds 0..20                # two wires, two processes, one hash";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run one world and tell what happened.
+    #[command(after_long_help = LONG_HELP)]
     Run(RunArgs),
     /// Measure the engine with next to nothing in it.
     Bench(BenchArgs),

@@ -84,11 +84,14 @@ fn print(args: &RunArgs, report: &Report, wall: f64) -> io::Result<()> {
     }
     write!(
         out,
-        "cost      {wall:.2} s wall, {:.0} events/s",
+        "cost      {wall:.2} s of real time, {:.0} events/s",
         report.events as f64 / wall
     )?;
     if let (Some(cpu), Some(peak)) = (cpu, peak) {
-        write!(out, ", {cpu:.2} s cpu, {peak:.0} MiB at most")?;
+        write!(
+            out,
+            ", {cpu:.2} s of CPU time, {peak:.0} MiB of memory at most"
+        )?;
     }
     writeln!(out, "\nagain     {}", args.again())?;
     if args.json {

@@ -313,44 +313,36 @@ impl fmt::Display for Options {
             limits,
             ..
         } = self;
-        let ms = |micros: u64| micros / MS;
         writeln!(
             f,
-            "links     {}..{} ms, slow {} ppm up to {} ms, lost {} + {} ppm",
-            ms(links.floor),
-            ms(links.floor + links.spread),
-            links.slow_chance,
-            ms(links.slow),
-            links.request_loss,
-            links.answer_loss,
+            "links     a message takes {} to {}; {};\n\
+             {PAD}lost: {} of questions, {} of answers",
+            Time(links.floor),
+            Time(links.floor + links.spread),
+            Longer(links.slow_chance, links.slow),
+            Share(links.request_loss),
+            Share(links.answer_loss),
         )?;
         writeln!(
             f,
-            "disks     {}..{} µs, stall {} ppm up to {} ms",
-            disk.floor,
-            disk.floor + disk.spread,
-            disk.stall_chance,
-            ms(disk.stall),
+            "disks     a write takes {} to {}; {}",
+            Time(disk.floor),
+            Time(disk.floor + disk.spread),
+            Longer(disk.stall_chance, disk.stall),
         )?;
-        let often = |every: u64, lasts: u64| {
-            if every == 0 {
-                "never".to_owned()
-            } else {
-                format!("every {} ms for {} ms", ms(every), ms(lasts))
-            }
-        };
         writeln!(
             f,
-            "faults    crashes {}; cuts {}; {} given",
-            often(faults.crash_every, faults.down_for),
-            often(faults.cut_every, faults.cut_for),
+            "faults    crashes {}; partitions {}; {} more were asked for",
+            Often(faults.crash_every, faults.down_for),
+            Often(faults.cut_every, faults.cut_for),
             self.more_faults.len(),
         )?;
         writeln!(
             f,
-            "users     {}, one action in {} ms; new {} repeat {} invalid {} read {} page {} put {} ban {}",
+            "users     {} users, each acting every {}; weights: new transaction {}, repeated {},\n\
+             {PAD}invalid {}, read of a mempool {}, page of peers {}, put of a peer {}, ban {}",
             work.users,
-            ms(work.pause),
+            Time(work.pause),
             work.insert,
             work.repeat,
             work.invalid,
@@ -361,7 +353,8 @@ impl fmt::Display for Options {
         )?;
         write!(
             f,
-            "nodes     {} chains, {} known peers, poll {} s, calls {}, requests {}, commits {}, peers {}",
+            "nodes     {} chains; each is given {} peers and polls a peer's mempool every {} s;\n\
+             {PAD}at most {} calls, {} requests, {} commits and {} peers at a time",
             self.chains,
             self.known_peers,
             sessions.poll_interval.as_secs(),
@@ -370,5 +363,59 @@ impl fmt::Display for Options {
             limits.commits_max,
             limits.peers_max,
         )
+    }
+}
+
+/// What a report's lines begin with where they go on.
+pub(crate) const PAD: &str = "          ";
+
+/// Microseconds, in the unit that suits them.
+pub(crate) struct Time(pub(crate) u64);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0..MS => write!(f, "{} µs", self.0),
+            MS..SECOND => write!(f, "{:.1} ms", self.0 as f64 / MS as f64),
+            _ => write!(f, "{:.1} s", self.0 as f64 / SECOND as f64),
+        }
+    }
+}
+
+/// Millionths, as percent.
+struct Share(u32);
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("none"),
+            share => write!(f, "{:.2} %", f64::from(share) / 10_000.0),
+        }
+    }
+}
+
+/// How often something takes longer than it should, and by how much at most.
+struct Longer(u32, u64);
+
+impl fmt::Display for Longer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(0, _) => f.write_str("none takes longer"),
+            Self(chance, time) => {
+                write!(f, "{} take up to {} longer", Share(*chance), Time(*time))
+            }
+        }
+    }
+}
+
+/// The mean pause before something happens, and how long it lasts.
+struct Often(u64, u64);
+
+impl fmt::Display for Often {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(0, _) => f.write_str("never"),
+            Self(every, lasts) => write!(f, "every {} for {}", Time(*every), Time(*lasts)),
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::engine::Engine;
 use crate::fold::Fold;
 use crate::nemesis::Fault;
-use crate::options::{Options, Wire};
+use crate::options::{Options, PAD, Time, Wire};
 use crate::oracle::{Finding, Findings, Oracle, converge};
 use crate::trace::{Log, Tally};
 use crate::world::{Event, World};
@@ -185,52 +185,100 @@ impl fmt::Display for Report {
             seed, nodes, wire, ..
         } = self.options;
         let wire = match wire {
-            Wire::Bytes => "bytes",
-            Wire::Typed => "typed",
+            Wire::Bytes => "as HTTP and back",
+            Wire::Typed => "as values",
         };
-        writeln!(f, "seed      {seed}, {nodes} nodes, {wire} on the wire")?;
-        writeln!(f, "{}", self.options)?;
-        let seconds = |micros: u64| micros as f64 / 1e6;
-        write!(f, "time      {:.1} s virtual", seconds(self.virtual_us))?;
-        match self.settled_us {
-            Some(settled) => writeln!(f, ", all well {:.1} s after the storm", seconds(settled))?,
-            None => writeln!(f, ", not all well in the end")?,
-        }
-        writeln!(f, "events    {}", self.events)?;
-        writeln!(f, "messages  {}", Listed(&self.messages))?;
-        writeln!(f, "unheard   {}", Listed(&self.failures))?;
-        writeln!(f, "faults    {}", Listed(&self.faults))?;
         writeln!(
             f,
-            "checks    {} asked, {} done",
+            "run       seed {seed}, {nodes} nodes, messages cross {wire}"
+        )?;
+        writeln!(f, "{}", self.options)?;
+        write!(f, "time      {} virtual, ", Time(self.virtual_us))?;
+        match self.settled_us {
+            Some(settled) => writeln!(
+                f,
+                "all well {} after users and faults stopped",
+                Time(settled)
+            )?,
+            None => writeln!(f, "not all well in the end")?,
+        }
+        writeln!(f, "events    {} of the simulation", self.events)?;
+        for (name, meaning, tally) in [
+            ("messages", "questions asked", &self.messages),
+            ("failed", "questions met an error", &self.failures),
+            ("faults", "done on purpose", &self.faults),
+            ("told", "events that nodes would log", &self.told),
+        ] {
+            write_tally(f, name, meaning, tally)?;
+        }
+        writeln!(
+            f,
+            "checks    {} signature checks asked for, {} of them distinct and done",
             self.checks.0, self.checks.1
         )?;
-        writeln!(f, "told      {}", Listed(&self.told))?;
-        for oracle in Oracle::ALL {
-            let (checks, misses) = (self.findings.checks(oracle), self.findings.misses(oracle));
-            let verdict = match (checks, misses) {
-                (_, 1..) => format!("VIOLATED {misses} times"),
-                (0, 0) => "not asked".to_owned(),
-                (checks, 0) => format!("holds, {checks} looks"),
-            };
-            writeln!(f, "oracle    {:<10}{verdict}", oracle.name())?;
-        }
-        for finding in self.findings() {
-            writeln!(f, "finding   {finding}")?;
-        }
+        self.write_oracles(f)?;
         write!(f, "hash      {:016x}", self.hash)
     }
 }
 
-/// Counts by name in one line.
-struct Listed<'a>(&'a Tally);
-
-impl fmt::Display for Listed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.total())?;
-        for (place, (name, count)) in self.0.sorted().into_iter().enumerate() {
-            write!(f, "{} {name} {count}", if place == 0 { ":" } else { "," })?;
+impl Report {
+    /// The content oracles together, the violated ones each on a line, then what they found.
+    fn write_oracles(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |oracle| (self.findings.checks(oracle), self.findings.misses(oracle));
+        let (mut held, mut idle) = (Vec::new(), Vec::new());
+        for oracle in Oracle::ALL {
+            match of(oracle) {
+                (_, 1..) => {}
+                (0, 0) => idle.push(oracle.name().to_owned()),
+                (looks, 0) => held.push(format!("{} {looks}", oracle.name())),
+            }
+        }
+        write_list(f, "oracles   held, with the number of looks:", &held)?;
+        if !idle.is_empty() {
+            write_list(f, "          not asked in such a run:", &idle)?;
+        }
+        for oracle in Oracle::ALL {
+            if let (_, misses @ 1..) = of(oracle) {
+                writeln!(f, "VIOLATED  {}, {misses} times", oracle.name())?;
+            }
+        }
+        for finding in self.findings() {
+            writeln!(f, "finding   {finding}")?;
         }
         Ok(())
     }
+}
+
+/// How often each name came.
+fn write_tally(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    meaning: &str,
+    tally: &Tally,
+) -> fmt::Result {
+    let items: Vec<String> = tally
+        .sorted()
+        .into_iter()
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    let colon = if items.is_empty() { "" } else { ":" };
+    let head = format!("{name:<10}{} {meaning}{colon}", tally.total());
+    write_list(f, &head, &items)
+}
+
+/// Columns of a line of the report.
+const COLUMNS: usize = 100;
+
+/// A list behind its head, in lines that fit a terminal.
+fn write_list(f: &mut fmt::Formatter<'_>, head: &str, items: &[String]) -> fmt::Result {
+    let mut line = head.to_owned();
+    for (place, item) in items.iter().enumerate() {
+        if line.len() + item.len() + 2 > COLUMNS {
+            writeln!(f, "{line}")?;
+            line = PAD[1..].to_owned();
+        }
+        let comma = if place + 1 < items.len() { "," } else { "" };
+        line.push_str(&format!(" {item}{comma}"));
+    }
+    writeln!(f, "{line}")
 }

@@ -8,6 +8,7 @@ pub mod network;
 pub mod peers;
 pub mod sessions;
 
+use core::fmt;
 use core::net::SocketAddr;
 
 use crate::commons::address::{HostAddr, PeerInfo};
@@ -135,15 +136,17 @@ impl Row {
 
 impl Record for Row {
     fn key(&self) -> Vec<u8> {
-        let (table, text) = match self {
-            Self::Ban(key, _) => (BAN, key.to_string()),
-            // Host names compare without case, so their keys are in one case.
-            Self::Liveness(addr, _) => (LIVENESS, addr.to_string().to_ascii_lowercase()),
-            Self::Peer(addr, _) => (PEER, addr.to_string().to_ascii_lowercase()),
+        let (table, name): (u8, &dyn fmt::Display) = match self {
+            Self::Ban(key, _) => (BAN, key),
+            Self::Liveness(addr, _) => (LIVENESS, addr),
+            Self::Peer(addr, _) => (PEER, addr),
         };
-        let mut bytes = vec![table];
-        bytes.extend_from_slice(text.as_bytes());
-        bytes
+        let mut text = format!("{}{name}", char::from(table));
+        // Host names compare without case, so their keys are in one case.
+        if table != BAN {
+            text.make_ascii_lowercase();
+        }
+        text.into_bytes()
     }
 
     fn value(&self) -> Option<Vec<u8>> {

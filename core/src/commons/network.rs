@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A Chainweb network version. A node serves exactly one, chosen at its start.
 ///
@@ -178,7 +179,7 @@ impl FromStr for NetworkId {
 ///
 /// Read from the header `x-chainweb-node-version`. Rule: Chainweb node versions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeVersion(Vec<u64>);
+pub struct NodeVersion(Arc<[u64]>);
 
 impl NodeVersion {
     /// Integers that are read at most; a text with more is unreadable. The bound is ours.
@@ -188,7 +189,7 @@ impl NodeVersion {
 
     /// The version with these integers, most significant first.
     pub fn new(parts: &[u64]) -> Self {
-        Self(parts.to_vec())
+        Self(parts.into())
     }
 
     /// The integers, most significant first. Never empty when read from text.
@@ -198,7 +199,7 @@ impl NodeVersion {
 
     /// Whether a node of this version may be a peer.
     pub fn is_accepted(&self) -> bool {
-        self.0.as_slice() >= Self::MINIMUM.as_slice()
+        self.parts() >= Self::MINIMUM.as_slice()
     }
 
     /// The form in which a refusal names the version: `NodeVersion {_getNodeVersion = [1,1]}`.
@@ -261,7 +262,7 @@ impl FromStr for NodeVersion {
             }
             parts.push(value);
         }
-        Ok(Self(parts))
+        Ok(Self(parts.into()))
     }
 }
 

@@ -123,7 +123,8 @@ pub struct Peers {
     by_worth: BTreeSet<(u32, Reverse<Option<WallTime>>, PeerKey)>,
     /// Whoever fails so often that silence is enough to be forgotten, the longest silent first.
     failing: BTreeSet<(Option<WallTime>, PeerKey)>,
-    version: u64,
+    /// By network: how often what is shown to others has changed.
+    versions: Vec<u64>,
 }
 
 impl Peers {
@@ -139,10 +140,10 @@ impl Peers {
         self.by_addr.is_empty()
     }
 
-    /// Grows with every change of what is shown to others.
+    /// Grows with every change of what others are shown for `network`.
     #[must_use]
-    pub const fn version(&self) -> u64 {
-        self.version
+    pub fn version(&self, network: NetworkId) -> u64 {
+        self.versions.get(network.index()).copied().unwrap_or(0)
     }
 
     /// The entry for `addr`.
@@ -415,7 +416,7 @@ impl Peers {
             if id_after != id {
                 self.drop_id(id);
                 self.note_id(id_after);
-                self.version += 1;
+                self.outdate(after.seen.networks);
             }
         }
     }
@@ -438,13 +439,22 @@ impl Peers {
         }
     }
 
+    fn outdate(&mut self, networks: Networks) {
+        for index in networks.indices() {
+            if self.versions.len() <= index {
+                self.versions.resize(index + 1, 0);
+            }
+            self.versions[index] += 1;
+        }
+    }
+
     fn show(&mut self, places: &Places) {
-        self.version += 1;
         let Seen {
             networks,
             failures,
             mark,
         } = places.seen;
+        self.outdate(networks);
         for index in networks.indices() {
             if self.groups.len() <= index {
                 self.groups.resize_with(index + 1, BTreeMap::new);
@@ -457,12 +467,12 @@ impl Peers {
     }
 
     fn hide(&mut self, places: &Places) {
-        self.version += 1;
         let Seen {
             networks,
             failures,
             mark,
         } = places.seen;
+        self.outdate(networks);
         for index in networks.indices() {
             let Some(groups) = self.groups.get_mut(index) else {
                 continue;

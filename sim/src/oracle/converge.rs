@@ -17,7 +17,10 @@ pub fn obstacle<'a>(
     nodes: impl Iterator<Item = (u32, &'a Node)> + Clone,
     total: u32,
 ) -> Option<String> {
-    peers(roster, nodes.clone(), total).or_else(|| pools(nodes))
+    // Sizes first: to look at every peer, or every pool, of thousands of nodes is dear.
+    sizes(nodes.clone())
+        .or_else(|| peers(roster, nodes.clone(), total))
+        .or_else(|| pools(nodes))
 }
 
 /// Everybody must know a few others, and nobody may be out of reach of the rest.
@@ -51,18 +54,20 @@ fn peers<'a>(
     Some(format!("n{apart} is apart from n{}", members[0]))
 }
 
-/// Every pool must hold the same commands.
-fn pools<'a>(nodes: impl Iterator<Item = (u32, &'a Node)> + Clone) -> Option<String> {
-    // Sizes first: to list the pools of thousands of nodes is dear.
-    let mut sizes = nodes.clone().map(|(index, node)| (index, size(node)));
+/// Every pool must be as large as the others.
+fn sizes<'a>(nodes: impl Iterator<Item = (u32, &'a Node)>) -> Option<String> {
+    let mut sizes = nodes.map(|(index, node)| (index, size(node)));
     let (first, expected) = sizes.next()?;
-    if let Some((index, size)) = sizes.find(|(_, size)| *size != expected) {
-        return Some(format!(
-            "n{first} has {expected} pending commands, n{index} has {size}"
-        ));
-    }
+    let (index, size) = sizes.find(|(_, size)| *size != expected)?;
+    Some(format!(
+        "n{first} has {expected} pending commands, n{index} has {size}"
+    ))
+}
+
+/// Every pool must hold the same commands.
+fn pools<'a>(nodes: impl Iterator<Item = (u32, &'a Node)>) -> Option<String> {
     let mut pools = nodes.map(|(index, node)| (index, pool(node)));
-    let (_, expected) = pools.next()?;
+    let (first, expected) = pools.next()?;
     let (index, _) = pools.find(|(_, pool)| *pool != expected)?;
     Some(format!(
         "n{first} and n{index} have different commands pending"

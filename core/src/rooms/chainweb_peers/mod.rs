@@ -36,9 +36,8 @@ use crate::verify::Verdict;
 pub struct ChainwebPeers {
     probes: admit::Probes,
     loops: Vec<sessions::Loop>,
-    /// Pages as they were last served, while the table has not changed.
-    pages: BTreeMap<(NetworkId, usize), Arc<Page>>,
-    pages_version: u64,
+    /// Pages as they were last served, with the version of the table that they show.
+    pages: BTreeMap<(NetworkId, usize), (u64, Arc<Page>)>,
 }
 
 impl Room for ChainwebPeers {
@@ -54,7 +53,6 @@ impl Room for ChainwebPeers {
             probes: admit::Probes::default(),
             loops: sessions::loops(config),
             pages: BTreeMap::new(),
-            pages_version: 0,
         }
     }
 
@@ -123,15 +121,15 @@ impl ChainwebPeers {
     /// The page that `query` asks for. Rule: Chainweb, `peerGetHandler`.
     fn page(&mut self, cx: &Cx<'_, Self>, network: NetworkId, query: PageQuery) -> Arc<Page> {
         let peers = &cx.commons().peers;
-        if self.pages_version != peers.version() {
-            self.pages.clear();
-            self.pages_version = peers.version();
-        }
+        let version = peers.version(network);
         let listing = peers.listing(network);
         let window = query.page(listing.len());
         let place = (network, window.items.len());
         let cacheable = query.next.is_none();
-        if cacheable && let Some(page) = self.pages.get(&place) {
+        if cacheable
+            && let Some((made, page)) = self.pages.get(&place)
+            && *made == version
+        {
             return page.clone();
         }
         let items = listing[window.items]
@@ -144,8 +142,12 @@ impl ChainwebPeers {
             next: window.next.map(|next| next as u64),
             ..Page::default()
         });
-        if cacheable && self.pages.len() < CACHED_PAGES_MAX {
-            self.pages.insert(place, page.clone());
+        if cacheable {
+            self.pages
+                .retain(|(of, _), (made, _)| *of != network || *made == version);
+            if self.pages.len() < CACHED_PAGES_MAX {
+                self.pages.insert(place, (version, page.clone()));
+            }
         }
         page
     }
