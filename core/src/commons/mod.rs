@@ -40,6 +40,8 @@ pub enum Notice {
     PeersChanged(NetworkId),
     /// A session's peer was synchronised with; the session's work may begin.
     SessionOpened(SessionId),
+    /// A session's work goes well: the peer is what it says.
+    SessionProven(SessionId),
     /// A session's work has failed.
     SessionFailed(SessionId),
     /// A session's peer does not hold the certificate it goes by.

@@ -171,6 +171,7 @@ impl Room for ChainwebMempool {
             | Notice::PeersChanged(_)
             | Notice::SessionFailed(_)
             | Notice::SessionMismatched(_)
+            | Notice::SessionProven(_)
             | Notice::Unbanned => {}
         }
     }

@@ -282,6 +282,7 @@ impl ChainwebMempool {
             && !sync.pushing
         {
             sync.phase = Phase::InTouch;
+            cx.notify(Notice::SessionProven(session));
             self.poll(cx, session);
         }
     }

@@ -101,6 +101,7 @@ impl Room for ChainwebPeers {
             Notice::SessionFailed(session) => self.session_over(cx, *session, false),
             Notice::SessionMismatched(session) => self.mismatch(cx, *session),
             Notice::Unbanned => self.wake_all(cx),
+            Notice::SessionProven(session) => self.proven(cx, *session),
             Notice::SessionOpened(_) | Notice::SessionClosed(_) => {}
         }
     }

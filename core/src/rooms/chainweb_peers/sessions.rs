@@ -170,7 +170,7 @@ impl ChainwebPeers {
         page: &Arc<Page>,
         result: Result<Answer, CallError>,
     ) {
-        let Some((network, peer)) = running(cx, session) else {
+        let Some((network, _)) = running(cx, session) else {
             return;
         };
         match result {
@@ -181,11 +181,10 @@ impl ChainwebPeers {
             }) => {}
             result => return self.sync_failed(cx, session, &result),
         }
-        // Both have answered well: whoever was hidden by failures is shown again. Chainweb waits
-        // for the session's end, minutes later.
-        let wall = cx.now().wall;
-        let (commons, journal) = cx.commons_mut();
-        commons.peers.succeeded(journal, peer, wall);
+        // There is no further work on the cut network, so this is all there is to prove.
+        if network == NetworkId::Cut {
+            self.proven(cx, session);
+        }
         let own = cx.config().identity.fingerprint;
         // A full table may still give up a peer that fails for one that does not.
         let room = cx
@@ -228,6 +227,20 @@ impl ChainwebPeers {
             cx.event(Event::KnownPeerFailed { addr, why });
         }
         self.session_over(cx, session, false);
+    }
+
+    /// The peer has done what its network asks of it: failures of before are forgotten, and it is
+    /// shown again. Chainweb waits for the session's end, minutes later.
+    pub(super) fn proven(&mut self, cx: &mut Cx<'_, Self>, session: SessionId) {
+        let Some((network, peer)) = running(cx, session) else {
+            return;
+        };
+        let wall = cx.now().wall;
+        let (commons, journal) = cx.commons_mut();
+        commons.peers.succeeded(journal, peer, wall);
+        if let Some(turn) = self.loop_of(network) {
+            turn.failures = 0;
+        }
     }
 
     /// A session is over: by its time, because its work or its synchronisation failed.
@@ -291,7 +304,6 @@ impl ChainwebPeers {
             return;
         };
         turn.syncing = turn.syncing.filter(|syncing| *syncing != session);
-        turn.failures = 0;
         let length = micros(turn.length);
         let length = cx
             .rng()

@@ -552,6 +552,38 @@ fn failures_hide_a_peer_pause_the_loop_and_a_good_synchronisation_shows_it_again
     assert_eq!(script.durable(), script.exported());
 }
 
+/// A good synchronisation proves nothing on a mempool network: whoever fails at the work stays hidden
+/// and is asked less and less.
+#[test]
+fn failing_at_the_work_hides_a_peer_and_pauses_the_loop() {
+    let (mut script, first) = with_peer(|config| config.sessions.cut_max = 0);
+    let mut next = first;
+    let mut pauses = Vec::new();
+    for _ in 0..5 {
+        let [(id, ..)] = next.try_into().expect("the page");
+        let [(id, ..)] = calls(&script.reply(id, page(vec![]), 2))
+            .try_into()
+            .expect("the announcement");
+        let [(id, ..)] = calls(&script.reply(id, Response::Added, 2))
+            .try_into()
+            .expect("what is pending");
+        script.fail(id, CallError::Malformed);
+        assert_eq!(script.listed(POOL), []);
+        let mut pause = 0;
+        next = Vec::new();
+        while next.is_empty() {
+            next = calls(&script.advance(Duration::from_millis(100)));
+            pause += 100;
+        }
+        pauses.push(pause);
+    }
+    assert!(
+        pauses.windows(2).all(|pair| pair[0] < pair[1]),
+        "{pauses:?}"
+    );
+    assert!((6_400..=8_000).contains(&pauses[4]), "{pauses:?}");
+}
+
 #[test]
 fn a_refused_announcement_is_a_failure() {
     let (mut script, first) = with_peer(|config| config.chains = 0);
