@@ -55,6 +55,8 @@ impl core::fmt::Debug for Identity {
 pub struct Sessions {
     /// Sessions of the cut network at the same time.
     pub cut_max: usize,
+    /// How often, in the mean, a network with room for more sessions asks a peer whom it has met.
+    pub browse_interval: Duration,
     /// How long a session of the cut network lasts, give or take a tenth.
     pub cut_length: Duration,
     /// Sessions of each mempool network at the same time.
@@ -79,6 +81,7 @@ pub struct Sessions {
 impl Default for Sessions {
     fn default() -> Self {
         Self {
+            browse_interval: Duration::from_secs(30),
             cut_max: 10,
             cut_length: Duration::from_secs(240),
             mempool_max: 6,

@@ -70,6 +70,7 @@ pub(crate) fn config(n: u8) -> Config {
     let mut config = Config::new(ChainwebVersion::Development, identity, addr(n));
     config.chains = 1;
     config.sessions.greeting_delay = Duration::ZERO;
+    config.sessions.browse_interval = Duration::from_secs(86_400);
     config
 }
 

@@ -75,6 +75,7 @@ impl Room for ChainwebPeers {
     fn reply(&mut self, cx: &mut Cx<'_, Self>, then: Then, result: Result<Answer, CallError>) {
         match then {
             Then::Announce { session } => self.announce(cx, session, result),
+            Then::Browse { session } => self.browsed(cx, session, result),
             Then::Learn { session, page } => self.learn(cx, session, &page, result),
             Then::Probed { addr } => self.probed(cx, &addr, result),
         }
@@ -86,6 +87,7 @@ impl Room for ChainwebPeers {
 
     fn timer(&mut self, cx: &mut Cx<'_, Self>, timer: Timer) {
         match timer {
+            Timer::Browse(network) => self.browse(cx, network),
             Timer::Loop(network) => self.turn(cx, network),
             Timer::SessionEnd(session) => self.session_over(cx, session, true),
         }

@@ -94,6 +94,11 @@ impl ChainwebPeers {
             return;
         }
         let Some(peer) = choose(cx, turn) else {
+            if !turn.active.is_empty() {
+                let mean = micros(cx.config().sessions.browse_interval);
+                let pause = cx.rng().bell(mean, mean / 6);
+                cx.arm_once(Timer::Browse(network), Duration::from_micros(pause));
+            }
             return self.restore_known(cx);
         };
         let Some(addr) = cx
@@ -185,22 +190,7 @@ impl ChainwebPeers {
         if network == NetworkId::Cut {
             self.proven(cx, session);
         }
-        let own = cx.config().identity.fingerprint;
-        // A full table may still give up a peer that fails for one that does not.
-        let room = cx
-            .limits()
-            .peers_max
-            .saturating_sub(cx.commons().peers.len());
-        let wanted = SYNC_PEERS_MAX.min(room.max(1));
-        let strangers: Vec<_> = page
-            .items
-            .iter()
-            .filter(|info| info.id != Some(own))
-            .filter(|info| cx.commons().peers.find(&info.address).is_none())
-            .take(wanted)
-            .cloned()
-            .collect();
-        self.consider(cx, network, strangers.into_iter());
+        self.look_at(cx, network, page);
         self.open(cx, session);
     }
 
@@ -227,6 +217,70 @@ impl ChainwebPeers {
             cx.event(Event::KnownPeerFailed { addr, why });
         }
         self.session_over(cx, session, false);
+    }
+
+    /// Looks at whom a peer knows.
+    fn look_at(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, page: &Page) {
+        let own = cx.config().identity.fingerprint;
+        // A full table may still give up a peer that fails for one that does not.
+        let room = cx
+            .limits()
+            .peers_max
+            .saturating_sub(cx.commons().peers.len());
+        let wanted = SYNC_PEERS_MAX.min(room.max(1));
+        let strangers: Vec<_> = page
+            .items
+            .iter()
+            .filter(|info| info.id != Some(own))
+            .filter(|info| cx.commons().peers.find(&info.address).is_none())
+            .take(wanted)
+            .cloned()
+            .collect();
+        self.consider(cx, network, strangers.into_iter());
+    }
+
+    /// Asks one of those we are in session with whom it has met since. Nodes that start together
+    /// would otherwise hear of each other only when their first sessions end.
+    pub(super) fn browse(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId) {
+        let open = |session: &&SessionId| {
+            let session = cx.commons().sessions.get(**session);
+            session.is_some_and(|session| session.open)
+        };
+        let Some(turn) = self.loop_of(network) else {
+            return;
+        };
+        if cx.config().private || turn.active.len() >= turn.sessions_max {
+            return;
+        }
+        let sessions: Vec<SessionId> = turn.active.iter().filter(open).copied().collect();
+        let place = cx.rng().index(sessions.len());
+        if let Some(session) = sessions.get(place).copied() {
+            let request = Request::Page {
+                network,
+                query: PageQuery::default(),
+            };
+            self.ask(cx, session, request, Then::Browse { session });
+        }
+        self.wake(cx, network, Duration::ZERO);
+    }
+
+    pub(super) fn browsed(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        session: SessionId,
+        result: Result<Answer, CallError>,
+    ) {
+        let Some((network, _)) = running(cx, session) else {
+            return;
+        };
+        match result {
+            Err(CallError::IdentityMismatch) => self.mismatch(cx, session),
+            Ok(Answer {
+                response: rooms::Response::ChainwebPeers(Response::Page(page)),
+                ..
+            }) => self.look_at(cx, network, &page),
+            Ok(_) | Err(_) => self.session_over(cx, session, false),
+        }
     }
 
     /// The peer has done what its network asks of it: failures of before are forgotten, and it is

@@ -552,6 +552,38 @@ fn failures_hide_a_peer_pause_the_loop_and_a_good_synchronisation_shows_it_again
     assert_eq!(script.durable(), script.exported());
 }
 
+#[test]
+fn a_loop_with_room_asks_whom_its_peers_have_met_since() {
+    let (mut script, first) = with_peer(|config| {
+        config.chains = 0;
+        config.sessions.browse_interval = Duration::from_secs(30);
+    });
+    let outputs = script.reply(first[0].0, page(vec![]), 2);
+    let (id, ..) = calls(&outputs).remove(0);
+    script.reply(id, Response::Added, 2);
+    let next = |script: &mut Script| {
+        for second in 1..60 {
+            if let Some(call) = calls(&script.advance(Duration::from_secs(1))).pop() {
+                assert!((10..50).contains(&second), "{second}");
+                assert_eq!((&call.1.addr, &call.2), (&addr(2), &page_of(CUT)));
+                return call.0;
+            }
+        }
+        panic!("nobody was asked within a minute");
+    };
+    let call = next(&mut script);
+    script.reply(call, page(vec![]), 2);
+    let call = next(&mut script);
+    let probes = calls(&script.reply(call, page(vec![info(3)]), 2));
+    assert_eq!(probes.len(), 1);
+    assert_eq!(probes[0].1.addr, addr(3));
+    script.fail(probes[0].0, CallError::Refused);
+    // A page that cannot be had ends the session.
+    let call = next(&mut script);
+    script.fail(call, CallError::Timeout);
+    assert_eq!(script.gauge("sessions"), 0);
+}
+
 /// A good synchronisation proves nothing on a mempool network: whoever fails at the work stays hidden
 /// and is asked less and less.
 #[test]

@@ -142,6 +142,11 @@ pub enum Then {
         /// The session.
         session: SessionId,
     },
+    /// The page of a peer that we are in session with, because we could do with more peers.
+    Browse {
+        /// The session.
+        session: SessionId,
+    },
     /// A peer was told of us: next, look at whom it knows.
     Learn {
         /// The session.
@@ -159,6 +164,8 @@ pub enum Then {
 /// Why to wake up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
+    /// A network has room for more sessions and nobody to have them with.
+    Browse(NetworkId),
     /// A network may start another session.
     Loop(NetworkId),
     /// A session has lasted long enough.
