@@ -19,6 +19,7 @@ use crate::input::{Answer, CallError, Caller, RequestId, VersionHeader};
 use crate::limits::{LEARNED_MAX, SYNC_PROBES_MAX, WAITERS_MAX};
 use crate::output::{Endpoint, Part, Trust, Via};
 use crate::rooms;
+use crate::time::WallTime;
 
 /// Candidates that are being probed.
 #[derive(Clone, Debug, Default)]
@@ -202,7 +203,8 @@ impl ChainwebPeers {
     /// Puts a peer that passed into the table. A private node keeps to its own.
     /// Tells whether there was a place for it.
     fn accept(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, peer: PeerInfo) -> bool {
-        cx.config().private || self.insert(cx, network, peer, false)
+        let wall = cx.now().wall;
+        cx.config().private || self.insert(cx, network, peer, false, Some(wall))
     }
 
     fn accept_for(
@@ -243,18 +245,24 @@ impl ChainwebPeers {
         }
         let networks: Vec<NetworkId> = self.loops.iter().map(|turn| turn.network).collect();
         for network in networks {
-            self.insert(cx, network, peer.clone(), true);
+            self.insert(cx, network, peer.clone(), true, None);
         }
     }
 
+    /// Unites a known peer's networks with one more where others have met it.
+    pub(super) fn meet(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, peer: PeerInfo) {
+        self.insert(cx, network, peer, false, None);
+    }
+
+    /// Tells whether there was a place. `success` is when the peer was last known to be there.
     fn insert(
         &mut self,
         cx: &mut Cx<'_, Self>,
         network: NetworkId,
         peer: PeerInfo,
         sticky: bool,
+        success: Option<WallTime>,
     ) -> bool {
-        let success = (!sticky).then_some(cx.now().wall);
         let (mark, peers_max) = (cx.rng().bits(), cx.limits().peers_max);
         let (addr, place) = (peer.address.clone(), peer.address.clone());
         let (commons, journal) = cx.commons_mut();

@@ -236,6 +236,22 @@ impl ChainwebPeers {
             .take(wanted)
             .cloned()
             .collect();
+        // Whom we know from another network needs no probe: an announcement would not either.
+        let known_elsewhere: Vec<_> = page
+            .items
+            .iter()
+            .filter(|info| {
+                let known = cx.commons().peers.find(&info.address);
+                known.is_some_and(|(_, peer)| {
+                    peer.info.id == info.id && !peer.networks.contains(network)
+                })
+            })
+            .take(SYNC_PEERS_MAX)
+            .cloned()
+            .collect();
+        for info in known_elsewhere {
+            self.meet(cx, network, info);
+        }
         self.consider(cx, network, strangers.into_iter());
     }
 

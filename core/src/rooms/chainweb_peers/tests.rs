@@ -584,6 +584,23 @@ fn a_loop_with_room_asks_whom_its_peers_have_met_since() {
     assert_eq!(script.gauge("sessions"), 0);
 }
 
+#[test]
+fn a_peer_of_one_network_is_met_on_another_without_a_probe() {
+    let (mut script, first) = with_peer(|_| {});
+    script.learn_peer(CUT, info(3));
+    let mut stranger = info(3);
+    stranger.id = Some(cert(4).fingerprint);
+    let listed = |script: &mut Script| script.listed(POOL).contains(&info(3));
+    for (shown, met) in [(stranger, false), (info(3), true)] {
+        let (mut script, (id, ..)) = (script.clone(), first[1].clone());
+        let outputs = script.reply(id, page(vec![shown]), 2);
+        let (id, ..) = calls(&outputs).remove(0);
+        let outputs = script.reply(id, Response::Added, 2);
+        assert!(!events(&outputs).contains(&"probe_sent"));
+        assert_eq!(listed(&mut script), met);
+    }
+}
+
 /// A good synchronisation proves nothing on a mempool network: whoever fails at the work stays hidden
 /// and is asked less and less.
 #[test]
