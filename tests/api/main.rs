@@ -6,6 +6,9 @@
 mod bans;
 mod chainweb_mempool;
 mod chainweb_peers;
+mod peer_pages;
+mod pool;
+mod rules;
 mod sessions;
 mod town;
 mod vectors;

@@ -25,7 +25,8 @@ fn plain(sent: &Sent) -> String {
     format!("{FINE}{body}")
 }
 
-fn sociable() -> Peer {
+/// A peer with nothing to say.
+pub(crate) fn sociable() -> Peer {
     Peer::talks(|sent| Some(plain(sent)))
 }
 
