@@ -3,16 +3,18 @@
 //! Rules: Chainweb's peer database (insert, merge, replace, prune), with two differences. A
 //! configured peer stays configured when it is merged, and the table is durable and bounded.
 
-use core::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+mod orders;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::orders::{Orders, Places};
 use crate::commons::Row;
 use crate::commons::address::{HostAddr, PeerInfo};
 use crate::commons::network::NetworkId;
 use crate::ids::{Fingerprint, PublicKey};
-use crate::limits::{PEER_FAILURES_MAX, PEER_SILENCE_MAX, PRUNED_MAX};
+use crate::limits::{PEER_SILENCE_MAX, PRUNED_MAX};
 use crate::rooms::Scope;
 use crate::rows::Journal;
 use crate::slots::{Slot, Slots};
@@ -108,23 +110,11 @@ pub enum Inserted {
 }
 
 /// The peer table.
-///
-/// Whatever is asked often has an order of its own, so that nothing but a change of the ban list
-/// walks over all peers.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     slots: Slots<Peer>,
     by_addr: BTreeMap<HostAddr, PeerKey>,
-    /// How many entries go by each certificate.
-    by_id: BTreeMap<Fingerprint, u32>,
-    /// By network: whoever is not banned, by the number of failures and then the mark.
-    groups: Vec<BTreeMap<u32, Vec<(u64, PeerKey)>>>,
-    /// Whoever may be forgotten, the most useful first.
-    by_worth: BTreeSet<(u32, Reverse<Option<WallTime>>, PeerKey)>,
-    /// Whoever fails so often that silence is enough to be forgotten, the longest silent first.
-    failing: BTreeSet<(Option<WallTime>, PeerKey)>,
-    /// By network: how often what is shown to others has changed.
-    versions: Vec<u64>,
+    orders: Orders,
 }
 
 impl Peers {
@@ -143,7 +133,7 @@ impl Peers {
     /// Grows with every change of what others are shown for `network`.
     #[must_use]
     pub fn version(&self, network: NetworkId) -> u64 {
-        self.versions.get(network.index()).copied().unwrap_or(0)
+        self.orders.version(network)
     }
 
     /// The entry for `addr`.
@@ -162,7 +152,7 @@ impl Peers {
     /// Whether some peer goes by this certificate.
     #[must_use]
     pub fn knows_fingerprint(&self, id: &Fingerprint) -> bool {
-        self.by_id.contains_key(id)
+        self.orders.holds_id(id)
     }
 
     /// All entries, in the order of their addresses.
@@ -176,19 +166,12 @@ impl Peers {
     /// stays. Rule: Chainweb, `GET {network}/peer`.
     #[must_use]
     pub fn listing(&self, network: NetworkId) -> &[(u64, PeerKey)] {
-        self.groups
-            .get(network.index())
-            .and_then(|groups| groups.get(&0))
-            .map_or(&[], Vec::as_slice)
+        self.orders.listing(network)
     }
 
     /// The peers of `network` that are not banned, grouped by their failures, fewest first.
     pub(crate) fn groups(&self, network: NetworkId) -> impl Iterator<Item = &[(u64, PeerKey)]> {
-        self.groups
-            .get(network.index())
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .map(Vec::as_slice)
+        self.orders.groups(network)
     }
 
     /// Adds a peer of `network`, or merges it with what is known. `mark` decides its place in
@@ -312,10 +295,10 @@ impl Peers {
 
     /// Forgets a peer.
     pub(crate) fn remove(&mut self, journal: &mut Journal, key: PeerKey) {
-        self.leave(key);
         let Some(peer) = self.slots.remove(key.0) else {
             return;
         };
+        self.orders.leave(&Places::of(&peer, key));
         let addr = peer.info.address;
         self.by_addr.remove(&addr);
         journal.put_lazily(Row::Liveness(addr.clone(), None).into());
@@ -326,12 +309,12 @@ impl Peers {
     /// [`PRUNED_MAX`]. Rule: Chainweb, `prunePeerDb`.
     pub(crate) fn prune(&mut self, journal: &mut Journal, wall: WallTime) -> usize {
         let lost: Vec<PeerKey> = self
-            .failing
-            .iter()
+            .orders
+            .failing()
             .take_while(|(success, _)| {
                 success.is_none_or(|success| wall.since(success) > PEER_SILENCE_MAX)
             })
-            .map(|(_, key)| *key)
+            .map(|(_, key)| key)
             .filter(|key| self.get(*key).is_some_and(|peer| peer.sessions == 0))
             .take(PRUNED_MAX)
             .collect();
@@ -377,148 +360,33 @@ impl Peers {
     }
 
     /// Makes room by forgetting the least useful peer: one that fails, or else the one that was
-    /// not heard of for the longest time. Whoever is configured or in session stays.
+    /// not heard of for the longest time. Whoever is configured stays, and whoever is in session as
+    /// long as there is somebody else.
     fn evict(&mut self, journal: &mut Journal) -> bool {
-        let mut candidates = self.by_worth.iter().rev().map(|(_, _, key)| *key);
         let idle = |key: &PeerKey| self.get(*key).is_some_and(|peer| peer.sessions == 0);
+        let least_idle = self.orders.least_useful().find(idle);
         // Should all be in session, the least of them goes: an acknowledged peer must have a place.
-        let least = candidates.clone().next();
-        candidates.find(idle).or(least).is_some_and(|key| {
-            self.remove(journal, key);
-            true
-        })
+        let Some(key) = least_idle.or_else(|| self.orders.least_useful().next()) else {
+            return false;
+        };
+        self.remove(journal, key);
+        true
     }
 
     fn add(&mut self, peer: Peer) -> PeerKey {
         let key = PeerKey(self.slots.insert(peer));
-        self.enter(key);
+        if let Some(peer) = self.slots.get(key.0) {
+            self.orders.enter(&Places::of(peer, key));
+        }
         key
     }
 
     /// Changes a peer and its place in every order.
     fn change(&mut self, key: PeerKey, change: impl FnOnce(&mut Peer)) {
-        let Some(peer) = self.slots.get(key.0) else {
-            return;
-        };
-        let before = Places::of(peer, key);
-        let id = peer.info.id;
         if let Some(peer) = self.slots.get_mut(key.0) {
+            let before = Places::of(peer, key);
             change(peer);
-            let (after, id_after) = (Places::of(peer, key), peer.info.id);
-            if after.seen != before.seen {
-                self.hide(&before);
-                self.show(&after);
-            }
-            if after.worth != before.worth {
-                self.forget_worth(&before);
-                self.note_worth(&after);
-            }
-            if id_after != id {
-                self.drop_id(id);
-                self.note_id(id_after);
-                self.outdate(after.seen.networks);
-            }
-        }
-    }
-
-    fn enter(&mut self, key: PeerKey) {
-        if let Some(peer) = self.slots.get(key.0) {
-            let (places, id) = (Places::of(peer, key), peer.info.id);
-            self.show(&places);
-            self.note_worth(&places);
-            self.note_id(id);
-        }
-    }
-
-    fn leave(&mut self, key: PeerKey) {
-        if let Some(peer) = self.slots.get(key.0) {
-            let (places, id) = (Places::of(peer, key), peer.info.id);
-            self.hide(&places);
-            self.forget_worth(&places);
-            self.drop_id(id);
-        }
-    }
-
-    fn outdate(&mut self, networks: Networks) {
-        for index in networks.indices() {
-            if self.versions.len() <= index {
-                self.versions.resize(index + 1, 0);
-            }
-            self.versions[index] += 1;
-        }
-    }
-
-    fn show(&mut self, places: &Places) {
-        let Seen {
-            networks,
-            failures,
-            mark,
-        } = places.seen;
-        self.outdate(networks);
-        for index in networks.indices() {
-            if self.groups.len() <= index {
-                self.groups.resize_with(index + 1, BTreeMap::new);
-            }
-            let group = self.groups[index].entry(failures).or_default();
-            if let Err(place) = group.binary_search(&(mark, places.key)) {
-                group.insert(place, (mark, places.key));
-            }
-        }
-    }
-
-    fn hide(&mut self, places: &Places) {
-        let Seen {
-            networks,
-            failures,
-            mark,
-        } = places.seen;
-        self.outdate(networks);
-        for index in networks.indices() {
-            let Some(groups) = self.groups.get_mut(index) else {
-                continue;
-            };
-            if let Some(group) = groups.get_mut(&failures) {
-                if let Ok(place) = group.binary_search(&(mark, places.key)) {
-                    group.remove(place);
-                }
-                if group.is_empty() {
-                    groups.remove(&failures);
-                }
-            }
-        }
-    }
-
-    fn note_worth(&mut self, places: &Places) {
-        if let Some((failures, success)) = places.worth {
-            self.by_worth
-                .insert((failures, Reverse(success), places.key));
-            if failures > PEER_FAILURES_MAX {
-                self.failing.insert((success, places.key));
-            }
-        }
-    }
-
-    fn forget_worth(&mut self, places: &Places) {
-        if let Some((failures, success)) = places.worth {
-            self.by_worth
-                .remove(&(failures, Reverse(success), places.key));
-            self.failing.remove(&(success, places.key));
-        }
-    }
-
-    fn note_id(&mut self, id: Option<Fingerprint>) {
-        if let Some(id) = id {
-            *self.by_id.entry(id).or_default() += 1;
-        }
-    }
-
-    fn drop_id(&mut self, id: Option<Fingerprint>) {
-        let Some(id) = id else { return };
-        if let Some(count) = self.by_id.get_mut(&id) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_id.remove(&id);
-            }
+            self.orders.shift(&before, &Places::of(peer, key));
         }
     }
 
@@ -535,42 +403,6 @@ impl Peers {
         if let Some(peer) = self.get(key) {
             let row = Row::Liveness(peer.info.address.clone(), Some(peer.liveness()));
             journal.put_lazily(row.into());
-        }
-    }
-}
-
-/// What decides a peer's place in the table's orders.
-#[derive(Clone, Copy)]
-struct Places {
-    key: PeerKey,
-    seen: Seen,
-    /// Failures and the last success; none for a peer that is never forgotten.
-    worth: Option<(u32, Option<WallTime>)>,
-}
-
-/// Where a peer is seen: nowhere while it is banned.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    networks: Networks,
-    failures: u32,
-    mark: u64,
-}
-
-impl Places {
-    fn of(peer: &Peer, key: PeerKey) -> Self {
-        let networks = if peer.banned {
-            Networks::default()
-        } else {
-            peer.networks
-        };
-        Self {
-            key,
-            seen: Seen {
-                networks,
-                failures: peer.failures,
-                mark: peer.mark,
-            },
-            worth: (!peer.sticky).then_some((peer.failures, peer.last_success)),
         }
     }
 }
