@@ -193,6 +193,14 @@ impl<R: Room> Cx<'_, R> {
         }
     }
 
+    /// Sets a deadline unless one of that name comes sooner.
+    pub fn arm_by(&mut self, timer: R::Timer, after: Duration) {
+        let armed = self.shared.timers.armed_at(Due::Room(timer.into()));
+        if armed.is_none_or(|at| at > self.now.mono + after) {
+            self.arm(timer, after);
+        }
+    }
+
     /// Takes a deadline back.
     pub fn disarm(&mut self, timer: R::Timer) {
         self.shared.timers.disarm(Due::Room(timer.into()));

@@ -51,6 +51,10 @@ impl Timers {
         self.by_name.contains_key(&due)
     }
 
+    pub(crate) fn armed_at(&self, due: Due) -> Option<Instant> {
+        self.by_name.get(&due).copied()
+    }
+
     pub(crate) fn earliest(&self) -> Option<Instant> {
         self.by_time.first().map(|(at, _)| *at)
     }

@@ -275,7 +275,10 @@ impl ChainwebPeers {
         match commons.peers.insert(journal, peer, network, at) {
             Inserted::Full => return false,
             Inserted::Merged => {}
-            Inserted::New | Inserted::Replaced => cx.event(Event::PeerAdded { network, addr }),
+            Inserted::New | Inserted::Replaced => {
+                cx.event(Event::PeerAdded { network, addr });
+                self.greet(cx, network);
+            }
         }
         cx.judge_peer_at(&place);
         cx.notify(Notice::PeersChanged(network));

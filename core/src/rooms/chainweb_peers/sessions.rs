@@ -70,11 +70,22 @@ impl ChainwebPeers {
 
     /// A loop's peers have changed, or one of its sessions has ended: it may go on `after` that long.
     pub(super) fn wake(&self, cx: &mut Cx<'_, Self>, network: NetworkId, after: Duration) {
-        if let Some(turn) = self.loops.iter().find(|turn| turn.network == network)
-            && turn.syncing.is_none()
-            && turn.active.len() < turn.sessions_max
-        {
+        if self.has_room(network) {
             cx.arm_once(Timer::Loop(network), after);
+        }
+    }
+
+    /// Whether a loop could start another session.
+    fn has_room(&self, network: NetworkId) -> bool {
+        let turn = self.loops.iter().find(|turn| turn.network == network);
+        turn.is_some_and(|turn| turn.syncing.is_none() && turn.active.len() < turn.sessions_max)
+    }
+
+    /// A peer is new: it is greeted soon, however long the loop pauses because of others that fail.
+    pub(super) fn greet(&self, cx: &mut Cx<'_, Self>, network: NetworkId) {
+        if self.has_room(network) {
+            let after = cx.config().sessions.greeting_delay;
+            cx.arm_by(Timer::Loop(network), after);
         }
     }
 

@@ -585,6 +585,30 @@ fn a_loop_with_room_asks_whom_its_peers_have_met_since() {
 }
 
 #[test]
+fn a_new_peer_is_greeted_however_long_the_loop_pauses() {
+    let (mut script, mut next) = with_peer(|config| {
+        config.chains = 0;
+        config.sessions.greeting_delay = Duration::from_millis(250);
+    });
+    for _ in 0..4 {
+        script.fail(next[0].0, CallError::Unreachable);
+        next = Vec::new();
+        while next.is_empty() {
+            next = calls(&script.advance(Duration::from_millis(100)));
+        }
+    }
+    script.fail(next[0].0, CallError::Unreachable);
+    script.learn_peer(CUT, info(3));
+    assert!(calls(&script.advance(Duration::from_millis(249))).is_empty());
+    let greeted = calls(&script.advance(Duration::from_millis(1)));
+    assert_eq!(
+        greeted[0].1.addr,
+        addr(3),
+        "before the pause of seven seconds ends"
+    );
+}
+
+#[test]
 fn a_peer_of_one_network_is_met_on_another_without_a_probe() {
     let (mut script, first) = with_peer(|_| {});
     script.learn_peer(CUT, info(3));
