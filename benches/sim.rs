@@ -7,7 +7,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use peerage_sim::{Log, Options, run};
+use peerage_sim::{Options, run};
 
 const SECOND: u64 = 1_000_000;
 const CHILD: &str = "PEERAGE_BENCH_SIM_NODES";
@@ -48,7 +48,7 @@ fn one(nodes: u32) -> String {
     options.work.pause = SECOND;
     options.audited = 0;
     let began = Instant::now();
-    let report = run(options, Log::default(), |_| {}).expect("nothing is written");
+    let report = run(options, Vec::new(), |_| {}).expect("nothing is written");
     assert!(report.good(), "{report}");
     // The world has one thread and waits for nothing, so wall time serves where `/proc` is not.
     let cpu = stat_cpu_seconds().unwrap_or_else(|| began.elapsed().as_secs_f64());

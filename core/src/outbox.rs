@@ -3,7 +3,7 @@
 use crate::output::Output;
 
 /// Collects what a node wants done. One warm outbox can serve any number of nodes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Outbox(Vec<Output>);
 
 impl Outbox {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use peerage_sim::group::Group;
 use peerage_sim::nemesis::{Fault, What};
-use peerage_sim::network::{Cut, Way};
+use peerage_sim::network::Way;
 use peerage_sim::{Options, Wire};
 
 /// Runs many peerage nodes in one process, under faults, from one seed.
@@ -26,6 +27,7 @@ Oracles watch every run; a violated one is named, with its first findings, and t
   bounds     no table or queue of a node outgrows its limit
   commits    a node's commits are numbered without gaps
   converge   in the calm, mempools become equal and every node knows its peers
+  damage     a disk on which bits have changed is noticed at start
   deadlines  no call outlives its deadline
   durable    what others were shown survives a crash
   export     a node's state is what its disk holds
@@ -113,7 +115,11 @@ pub(crate) struct BenchArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WireArg {
+    /// As HTTP and back; everything must come back equal.
     Bytes,
+    /// As HTTP and back, some bodies cut short or changed.
+    Mangled,
+    /// As values.
     Typed,
 }
 
@@ -121,6 +127,7 @@ impl From<WireArg> for Wire {
     fn from(wire: WireArg) -> Self {
         match wire {
             WireArg::Bytes => Self::Bytes,
+            WireArg::Mangled => Self::Mangled,
             WireArg::Typed => Self::Typed,
         }
     }
@@ -135,21 +142,20 @@ impl RunArgs {
         if !drawn && self.faults != "off" {
             options.more_faults = read_faults(&self.faults, self.nodes)?;
         }
-        for (id, span) in (1_000_000..).zip(&self.partition) {
-            let salt = options.seed ^ u64::from(id);
-            let cut = Cut {
-                id,
-                salt,
-                share: 500,
-                way: Way::Both,
+        for (number, span) in (1_000_000..).zip(&self.partition) {
+            let a = Group::Share {
+                salt: options.seed ^ number,
+                thousandths: 500,
             };
             options.more_faults.push(Fault {
                 at: span.start,
-                what: What::Cut(cut),
-            });
-            options.more_faults.push(Fault {
-                at: span.end,
-                what: What::Heal(id),
+                lasts: Some(span.end - span.start),
+                what: What::Partition {
+                    b: a.others(),
+                    a,
+                    way: Way::Both,
+                    spares_flight: false,
+                },
             });
         }
         if let Some(chains) = self.chains {
@@ -179,8 +185,8 @@ impl RunArgs {
             self.nodes,
             seconds(self.duration),
         );
-        if self.wire == WireArg::Bytes {
-            line.push_str(" --wire bytes");
+        if self.wire != WireArg::Typed {
+            line.push_str(&format!(" --wire {}", Wire::from(self.wire).name()));
         }
         if self.faults != "on" {
             line.push_str(&format!(" --faults {}", self.faults));
@@ -212,11 +218,7 @@ fn read_faults(path: &str, nodes: u32) -> Result<Vec<Fault>, String> {
         let fault: Fault = line
             .parse()
             .map_err(|error| format!("{path}, line {}: {error}", number + 1))?;
-        let of = match fault.what {
-            What::Crash { node, .. } | What::Drain(node) | What::Start(node) => Some(node),
-            What::Cut(_) | What::Heal(_) => None,
-        };
-        if let Some(node) = of.filter(|node| *node >= nodes) {
+        if let Some(node) = fault.greatest().filter(|node| *node >= nodes) {
             return Err(format!(
                 "{path}, line {}: there is no node {node}",
                 number + 1

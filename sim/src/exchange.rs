@@ -56,6 +56,10 @@ pub struct Exchange {
     pub part: Part,
     /// Where the question arrives.
     pub listener: Listener,
+    /// What the question is called.
+    pub name: &'static str,
+    /// Whether somebody else will answer in place of the one who is asked.
+    pub impostor: bool,
     /// The question: until it arrives, or for good if `keeps`.
     pub request: Option<Request>,
     /// Whether somebody wants to see the question again.

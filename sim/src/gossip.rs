@@ -10,6 +10,7 @@ use peerage_core::lookup::Lookup;
 
 use crate::engine::{Engine, Machine};
 use crate::fold::Fold;
+use crate::latency::Latency;
 use crate::network::{Cargo, Links, Network};
 use crate::schedule::Key;
 use crate::seed::{Luck, Seeds};
@@ -76,14 +77,8 @@ impl Town {
     fn new(seed: u64, nodes: u32) -> Self {
         let seeds = Seeds::new(seed);
         let links = Links {
-            floor: 40_000,
-            spread: 19_999,
-            slow_chance: 0,
-            slow: 0,
             request_loss: 10_000,
-            answer_loss: 0,
-            hangup_chance: 0,
-            late_chance: 0,
+            ..Links::sound(Latency::Uniform(40_000, 59_999))
         };
         let payload = |number: u32| {
             let mut bytes = [0xa5; 200];
@@ -130,7 +125,10 @@ impl Town {
             };
             chosen[place] = other;
             self.counts.sent += 1;
-            match self.network.cross(key.to, other, Cargo::Request) {
+            match self
+                .network
+                .cross(key.at, key.to, other, Cargo::Request, || 200)
+            {
                 Some(time) => engine.after(time, key.to, other, Event::Message(number)),
                 None => self.counts.lost += 1,
             }

@@ -1,18 +1,37 @@
 //! One node's place in the world: its machine, disk, clock, and what it has under way.
 
-use peerage_core::time::{Instant, Now, WallTime};
-use peerage_core::{CallId, Node};
+use std::collections::VecDeque;
 
+use peerage_core::time::{Instant, Now};
+use peerage_core::{CallId, Input, Node};
+
+use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::exchange::Ticket;
 use crate::fold::Fold;
 use crate::oracle::durable::Promises;
 
-/// The wall clock when a world begins: 2025-10-09T08:53:20Z, a round number of seconds.
-const EPOCH_US: u64 = 1_760_000_000_000_000;
+/// What faults do to a machine just now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plight {
+    /// It stops for ever.
+    pub lost: bool,
+    /// It does nothing.
+    pub paused: bool,
+    /// It refuses connections.
+    pub refuses: bool,
+    /// It accepts connections and never answers.
+    pub hangs: bool,
+    /// Somebody else answers in its place.
+    pub impersonated: bool,
+    /// It runs an older release.
+    pub old: bool,
+    /// How long each input takes, in microseconds.
+    pub slow: u64,
+}
 
 /// A machine that runs a node, or will again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Host {
     /// The node, while it is up.
     pub node: Option<Box<Node>>,
@@ -20,8 +39,18 @@ pub struct Host {
     pub run: u32,
     /// When it started last.
     pub started: u64,
-    /// How far its wall clock is off, in microseconds.
-    pub skew: i64,
+    /// What its clock showed then.
+    started_local: u64,
+    /// Its clocks.
+    pub clock: Clock,
+    /// What faults do to it.
+    pub plight: Plight,
+    /// When it is done with its last input, if inputs take time.
+    pub busy_until: u64,
+    /// Since when it does things as they come, as opposed to having been held up.
+    pub prompt_since: u64,
+    /// Inputs that wait until it is free, with who asks.
+    pub backlog: VecDeque<(u32, Input)>,
     /// What survives a crash.
     pub disk: Disk,
     /// What it must not show yet.
@@ -48,7 +77,12 @@ impl Host {
             node: None,
             run: 0,
             started: 0,
-            skew,
+            started_local: 0,
+            clock: Clock::new(skew),
+            plight: Plight::default(),
+            busy_until: 0,
+            prompt_since: 0,
+            backlog: VecDeque::new(),
             disk,
             promises: Promises::default(),
             fold: Fold::default(),
@@ -63,17 +97,44 @@ impl Host {
     /// Both clocks at the world's time `at`.
     #[must_use]
     pub const fn now(&self, at: u64) -> Now {
+        let ticked = self.clock.local(at).saturating_sub(self.started_local);
         Now {
-            mono: Instant::from_micros(at - self.started),
-            wall: WallTime::from_micros((EPOCH_US + at).saturating_add_signed(self.skew)),
+            mono: Instant::from_micros(ticked),
+            wall: self.clock.wall(at),
         }
+    }
+
+    /// The node begins to run.
+    pub const fn begin(&mut self, at: u64) {
+        self.run += 1;
+        self.started = at;
+        self.started_local = self.clock.local(at);
+    }
+
+    /// Since when nothing has held it up; now, if something does.
+    #[must_use]
+    pub fn unhurried_since(&self, at: u64) -> u64 {
+        if self.occupied(at) || self.plight.slow > 0 {
+            at
+        } else {
+            self.prompt_since
+        }
+    }
+
+    /// Whether it does not take an input just now.
+    #[must_use]
+    pub fn occupied(&self, at: u64) -> bool {
+        self.plight.paused || at < self.busy_until || !self.backlog.is_empty()
     }
 
     /// When the node wants to be woken, in the world's time.
     #[must_use]
     pub fn due(&self) -> Option<u64> {
         let due = self.node.as_ref()?.poll_timeout()?;
-        Some(self.started.saturating_add(due.as_micros()))
+        Some(
+            self.clock
+                .world(self.started_local.saturating_add(due.as_micros())),
+        )
     }
 
     /// Remembers under which ticket a call travels.

@@ -5,26 +5,29 @@
 //! a failure that was seen once can be seen again:
 //!
 //! ```
-//! use peerage_sim::{Log, Options, run};
+//! use peerage_sim::{Options, run};
 //!
 //! let options = Options::drawn(7, 5, 10_000_000, true);
-//! let report = run(options.clone(), Log::default(), |_| {}).expect("nothing is written");
+//! let report = run(options.clone(), Vec::new(), |_| {}).expect("nothing is written");
 //! assert!(report.good(), "{report}");
 //!
-//! let again = run(options, Log::default(), |_| {}).expect("nothing is written");
+//! let again = run(options, Vec::new(), |_| {}).expect("nothing is written");
 //! assert_eq!(report.hash, again.hash);
 //! ```
 //!
 //! A [`world`] is driven by an [`engine`], which knows only time and order; what must hold is said
 //! by the [`oracle`]s.
 
+pub mod clock;
 pub mod deck;
 pub mod disk;
 pub mod engine;
 pub mod exchange;
 pub mod fold;
 pub mod gossip;
+pub mod group;
 pub mod host;
+pub mod latency;
 pub mod nemesis;
 pub mod network;
 pub mod options;
@@ -33,13 +36,16 @@ pub mod roster;
 pub mod run;
 pub mod schedule;
 pub mod seed;
+pub mod text;
 pub mod trace;
 pub mod verify;
+pub mod watch;
 pub mod wire;
 pub mod workload;
 pub mod world;
 
 pub use options::{Options, Sabotage, Wire};
 pub use oracle::Oracle;
-pub use run::{Progress, Report, run};
+pub use run::{Progress, Report, Run, run};
 pub use trace::Log;
+pub use watch::Watch;

@@ -11,7 +11,7 @@ use std::process::{Command as Process, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::Parser as _;
-use peerage_sim::{Log, Oracle, Progress, Report, Wire, gossip, run};
+use peerage_sim::{Log, Oracle, Progress, Report, Watch, gossip, run};
 
 use cli::{BenchArgs, CheckArgs, Cli, Command, RunArgs};
 
@@ -37,17 +37,14 @@ fn main() -> ExitCode {
 
 fn run_one(args: &RunArgs) -> Result<bool, String> {
     let options = args.options()?;
-    let log = match &args.trace {
-        None => Log::default(),
-        Some(path) => {
-            let file =
-                File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            Log::to(Box::new(BufWriter::new(file)))
-        }
-    };
+    let mut watchers: Vec<Box<dyn Watch>> = Vec::new();
+    if let Some(path) = &args.trace {
+        let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        watchers.push(Box::new(Log::to(Box::new(BufWriter::new(file)))));
+    }
     let (begun, mut shown) = (Instant::now(), Instant::now());
     let live = io::stderr().is_terminal();
-    let report = run(options, log, |progress| {
+    let report = run(options, watchers, |progress| {
         if live && shown.elapsed() > Duration::from_millis(200) {
             shown = Instant::now();
             show(progress);
@@ -103,7 +100,7 @@ fn print(args: &RunArgs, report: &Report, wall: f64) -> io::Result<()> {
         let object = serde_json::json!({
             "seed": report.options.seed,
             "nodes": report.options.nodes,
-            "wire": if report.options.wire == Wire::Bytes { "bytes" } else { "typed" },
+            "wire": report.options.wire.name(),
             "virtual_seconds": report.virtual_us as f64 / 1e6,
             "settled_seconds": report.settled_us.map(|settled| settled as f64 / 1e6),
             "wall_seconds": wall,
@@ -163,7 +160,7 @@ fn check_determinism(args: &CheckArgs) -> Result<bool, String> {
             else {
                 return Err("the line asks for a run".to_owned());
             };
-            run(args.options()?, Log::default(), |_| {}).map_err(|error| error.to_string())
+            run(args.options()?, Vec::new(), |_| {}).map_err(|error| error.to_string())
         };
         let (typed, bytes) = (here("typed")?, here("bytes")?);
         let output = Process::new(&program)

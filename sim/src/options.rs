@@ -3,6 +3,7 @@
 //! Every run is different in kind, not only in luck: some have no crashes, some have slow disks,
 //! some have tiny tables (swarm testing). What was drawn is printed with the result.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use peerage_core::config::Sessions;
@@ -10,7 +11,9 @@ use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
 use crate::disk::DiskSpeed;
-use crate::nemesis::Fault;
+use crate::latency::Latency;
+use crate::nemesis::draw::{Rate, Rates};
+use crate::nemesis::{Fault, Kind};
 use crate::network::Links;
 use crate::seed::{Luck, Seeds};
 
@@ -19,24 +22,23 @@ use crate::seed::{Luck, Seeds};
 pub enum Wire {
     /// As HTTP and as stored bytes; everything must come back equal.
     Bytes,
+    /// As bytes, of which some are cut short or changed on their way.
+    Mangled,
     /// As they are.
     #[default]
     Typed,
 }
 
-/// How often things go wrong. Times are in microseconds; zero means never.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FaultRates {
-    /// Mean pause between two crashes, over all nodes.
-    pub crash_every: u64,
-    /// Mean time that a crashed node stays down.
-    pub down_for: u64,
-    /// How many crashes in a million are announced to the node as a stop.
-    pub drain_chance: u32,
-    /// Mean pause between two cuts.
-    pub cut_every: u64,
-    /// Mean time that a cut lasts.
-    pub cut_for: u64,
+impl Wire {
+    /// The wire's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Mangled => "mangled",
+            Self::Typed => "typed",
+        }
+    }
 }
 
 /// What users do, as weights; see the workload for what each means.
@@ -109,9 +111,17 @@ pub struct Options {
     /// How fast the disks are.
     pub disk: DiskSpeed,
     /// How often things go wrong.
-    pub faults: FaultRates,
+    pub faults: Rates,
     /// Faults beyond those that are drawn.
     pub more_faults: Vec<Fault>,
+    /// Whether events of one instant come in an order of their own, drawn from the seed.
+    pub shuffle: bool,
+    /// How many of a thousand nodes must become well in the end; the others stay broken.
+    pub core: u32,
+    /// How many nodes lie, flood and pretend.
+    pub liars: u32,
+    /// The actions of users that are sent, as (user, number), if not all are.
+    pub kept_actions: Option<BTreeSet<(u32, u32)>>,
     /// What users do.
     pub work: Work,
     /// How nodes hold their sessions.
@@ -166,6 +176,10 @@ impl Options {
             disk,
             faults: rates,
             more_faults: Vec::new(),
+            shuffle: false,
+            core: 1_000,
+            liars: 0,
+            kept_actions: None,
             work,
             sessions,
             limits,
@@ -177,6 +191,9 @@ impl Options {
         if luck.below(6) == 0 && faults && !large {
             options.enrage();
         }
+        if faults {
+            options.widen(&mut Seeds::new(seed).family("options").luck(1));
+        }
         options
     }
 }
@@ -184,16 +201,51 @@ impl Options {
 impl Options {
     /// Everything at once: what a gentle run meets once a day happens every few seconds.
     fn enrage(&mut self) {
-        self.faults.crash_every = self.faults.crash_every.min(2 * SECOND);
-        self.faults.down_for = self.faults.down_for.min(3 * SECOND);
-        self.faults.cut_every = self.faults.cut_every.min(8 * SECOND);
-        self.faults.cut_for = self.faults.cut_for.min(10 * SECOND);
+        for (kind, every, lasts) in [(Kind::Crash, 2, 3), (Kind::Partition, 8, 10)] {
+            let rate = self.faults.of_mut(kind);
+            rate.every = rate.every.min(every * SECOND);
+            rate.lasts = rate.lasts.min(lasts * SECOND);
+        }
         self.disk.stall_chance = 50_000;
         self.links.request_loss = 50_000;
         self.links.answer_loss = 50_000;
         self.work.pause = self.work.pause.min(200 * MS);
         self.work.ban = 4;
         self.work.put = 10;
+    }
+
+    /// The other kinds of faults, each in some runs only.
+    fn widen(&mut self, luck: &mut Luck) {
+        // A few times per node and hour in large worlds, more often in small ones.
+        let crowd = u64::from(self.nodes.clamp(10, 100));
+        for kind in Kind::ALL {
+            let on = luck.below(4) == 0;
+            let every = luck.range(5 * SECOND, 60 * SECOND) * 10 / crowd;
+            let lasts = luck.range(100 * MS, 20 * SECOND);
+            if on && !matches!(kind, Kind::Crash | Kind::Partition | Kind::Stop) {
+                *self.faults.of_mut(kind) = Rate { every, lasts };
+            }
+        }
+        self.links.refuse_chance = one_in(luck, 4, true, 20_000);
+        self.links.reset_chance = one_in(luck, 4, true, 20_000);
+        self.links.impostor_chance = one_in(luck, 4, true, 10_000);
+        self.links.mangle_chance = one_in(luck, 2, true, 20_000);
+        self.links.latency = match (luck.below(8), self.links.latency) {
+            (0, Latency::Uniform(from, to)) => Latency::Exponential(from, to),
+            (1, Latency::Uniform(_, to)) => Latency::LogNormal(to, 800),
+            (2, Latency::Uniform(from, to)) => Latency::Normal(to, from),
+            (_, latency) => latency,
+        };
+        self.shuffle = luck.below(2) == 0;
+        self.core = if luck.below(3) == 0 {
+            luck.range(500, 1_000) as u32
+        } else {
+            1_000
+        };
+        let liars = luck.range(1, 4) as u32;
+        if luck.below(4) == 0 {
+            self.liars = liars.min(self.nodes / 5);
+        }
     }
 }
 
@@ -205,30 +257,41 @@ fn one_in(luck: &mut Luck, parts: u64, on: bool, value: u32) -> u32 {
 }
 
 fn links(luck: &mut Luck, faults: bool) -> Links {
+    let floor = luck.range(MS, 40 * MS);
+    let spread = luck.range(MS, 80 * MS);
     Links {
-        floor: luck.range(MS, 40 * MS),
-        spread: luck.range(MS, 80 * MS),
         slow_chance: one_in(luck, 2, faults, 20_000),
         slow: luck.range(SECOND, 8 * SECOND),
         request_loss: one_in(luck, 2, faults, 30_000),
         answer_loss: one_in(luck, 2, faults, 30_000),
         hangup_chance: luck.range(0, 1_000_001) as u32,
         late_chance: luck.range(0, 1_000_001) as u32,
+        ..Links::sound(Latency::Uniform(floor, floor + spread))
     }
 }
 
-fn rates(luck: &mut Luck, faults: bool, nodes: u32) -> FaultRates {
+fn rates(luck: &mut Luck, faults: bool, nodes: u32) -> Rates {
     // A few times per node and hour in large worlds, more often in small ones.
     let crash_every = luck.range(2 * SECOND, 40 * SECOND) * 10 / u64::from(nodes.clamp(10, 100));
     let cut_every = luck.range(10 * SECOND, 90 * SECOND);
     let (crashes, cuts) = (luck.below(4) > 0, luck.below(3) > 0);
-    FaultRates {
-        crash_every: if faults && crashes { crash_every } else { 0 },
-        down_for: luck.range(50 * MS, 20 * SECOND),
-        drain_chance: luck.range(0, 500_000) as u32,
-        cut_every: if faults && cuts { cut_every } else { 0 },
-        cut_for: luck.range(SECOND, 40 * SECOND),
+    let mut rates = Rates::default();
+    let down_for = luck.range(50 * MS, 20 * SECOND);
+    rates.drain_chance = luck.range(0, 500_000) as u32;
+    let cut_for = luck.range(SECOND, 40 * SECOND);
+    if faults && crashes {
+        *rates.of_mut(Kind::Crash) = Rate {
+            every: crash_every,
+            lasts: down_for,
+        };
     }
+    if faults && cuts {
+        *rates.of_mut(Kind::Partition) = Rate {
+            every: cut_every,
+            lasts: cut_for,
+        };
+    }
+    rates
 }
 
 fn sessions(luck: &mut Luck, large: bool) -> Sessions {
@@ -315,13 +378,16 @@ impl fmt::Display for Options {
         } = self;
         writeln!(
             f,
-            "links     a message takes {} to {}; {};\n\
-             {PAD}lost: {} of questions, {} of answers",
-            Time(links.floor),
-            Time(links.floor + links.spread),
+            "links     a message takes {}; {};\n\
+             {PAD}lost: {} of questions, {} of answers; connections refused: {}, broken: {}, \
+             false: {}",
+            links.latency,
             Longer(links.slow_chance, links.slow),
             Share(links.request_loss),
             Share(links.answer_loss),
+            Share(links.refuse_chance),
+            Share(links.reset_chance),
+            Share(links.impostor_chance),
         )?;
         writeln!(
             f,
@@ -330,13 +396,24 @@ impl fmt::Display for Options {
             Time(disk.floor + disk.spread),
             Longer(disk.stall_chance, disk.stall),
         )?;
-        writeln!(
-            f,
-            "faults    crashes {}; partitions {}; {} more were asked for",
-            Often(faults.crash_every, faults.down_for),
-            Often(faults.cut_every, faults.cut_for),
-            self.more_faults.len(),
-        )?;
+        let kinds: Vec<String> = faults
+            .on()
+            .map(|(kind, rate)| format!("{} {}", kind.name(), Often(rate.every, rate.lasts)))
+            .chain(
+                (!self.more_faults.is_empty())
+                    .then(|| format!("{} more were asked for", self.more_faults.len())),
+            )
+            .chain((self.liars > 0).then(|| format!("{} nodes lie", self.liars)))
+            .chain(
+                self.shuffle
+                    .then(|| "what happens at once comes in any order".to_owned()),
+            )
+            .chain(
+                (self.core < 1_000)
+                    .then(|| format!("{} of a thousand nodes must become well", self.core)),
+            )
+            .collect();
+        crate::run::write_list(f, "faults   ", &kinds)?;
         writeln!(
             f,
             "users     {} users, each acting every {}; weights: new transaction {}, repeated {},\n\
@@ -413,9 +490,6 @@ struct Often(u64, u64);
 
 impl fmt::Display for Often {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self(0, _) => f.write_str("never"),
-            Self(every, lasts) => write!(f, "every {} for {}", Time(*every), Time(*lasts)),
-        }
+        write!(f, "every {} for {}", Time(self.0), Time(self.1))
     }
 }

@@ -21,26 +21,33 @@ pub const PORT: u16 = 1789;
 pub struct Roster {
     seeds: Seeds,
     certs: Vec<PeerCert>,
+    /// A node is in here as often as its key was replaced.
+    renewed: Vec<u32>,
 }
 
 impl Roster {
     /// Names for nodes `0..nodes`.
     #[must_use]
     pub fn new(seeds: Seeds, nodes: u32) -> Self {
-        let certs = (0..nodes)
-            .map(|node| {
-                let key = SigningKey::from_bytes(&seeds.identity(node))
-                    .verifying_key()
-                    .to_bytes();
-                // No TLS here: the key stands for the certificate that would carry it.
-                let fingerprint = Fingerprint::of_certificate(&key);
-                PeerCert {
-                    fingerprint,
-                    key: Some(PublicKey(key)),
-                }
-            })
-            .collect();
-        Self { seeds, certs }
+        let certs = (0..nodes).map(|node| cert(seeds.identity(node))).collect();
+        Self {
+            seeds,
+            certs,
+            renewed: Vec::new(),
+        }
+    }
+
+    /// The node has another key and certificate from now on.
+    pub fn renew(&mut self, node: u32) {
+        self.renewed.push(node);
+        self.certs[node as usize] = cert(self.secret(node));
+    }
+
+    fn secret(&self, node: u32) -> [u8; 32] {
+        match self.renewed.iter().filter(|of| **of == node).count() {
+            0 => self.seeds.identity(node),
+            times => self.seeds.identity_after(node, times as u32),
+        }
     }
 
     /// What the node proves in a handshake.
@@ -54,7 +61,7 @@ impl Roster {
     pub fn identity(&self, node: u32) -> Identity {
         let cert = self.cert(node);
         let public_key = PublicKey(cert.key.map_or([0; 32], |key| key.0));
-        let secret = self.seeds.identity(node);
+        let secret = self.secret(node);
         Identity {
             fingerprint: cert.fingerprint,
             public_key,
@@ -109,6 +116,15 @@ impl Roster {
             authorization: None,
             cert: None,
         }
+    }
+}
+
+fn cert(secret: [u8; 32]) -> PeerCert {
+    let key = SigningKey::from_bytes(&secret).verifying_key().to_bytes();
+    // No TLS here: the key stands for the certificate that would carry it.
+    PeerCert {
+        fingerprint: Fingerprint::of_certificate(&key),
+        key: Some(PublicKey(key)),
     }
 }
 

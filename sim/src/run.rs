@@ -14,11 +14,12 @@ use crate::fold::Fold;
 use crate::nemesis::Fault;
 use crate::options::{Options, PAD, Time, Wire};
 use crate::oracle::{Finding, Findings, Oracle, converge};
-use crate::trace::{Log, Tally};
+use crate::trace::Tally;
+use crate::watch::Watch;
 use crate::world::{Event, World};
 
 /// What came of a run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Report {
     /// What it depended on.
     pub options: Options,
@@ -62,99 +63,215 @@ const STEP: u64 = 1_000_000;
 /// Virtual time between two looks whether all is well.
 const SETTLE_STEP: u64 = 500_000;
 
-/// Runs a world.
+/// Runs a world to its end while `watchers` look.
 ///
 /// # Errors
-/// What the log met.
-pub fn run(options: Options, log: Log, mut progress: impl FnMut(Progress)) -> io::Result<Report> {
-    let (mut world, mut engine) = World::new(options, log);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        storm(&mut world, &mut engine, &mut progress);
-        settle(&mut world, &mut engine)
-    }));
-    let settled_us = match outcome {
-        Ok(settled) => settled,
-        Err(payload) => {
+/// What the watchers met.
+pub fn run(
+    options: Options,
+    watchers: Vec<Box<dyn Watch>>,
+    mut progress: impl FnMut(Progress),
+) -> io::Result<Report> {
+    let mut run = Run::new(options);
+    for watch in watchers {
+        run.watch(watch);
+    }
+    while run.phase() != Phase::Over {
+        run.advance(run.now() + STEP);
+        progress(run.progress());
+    }
+    run.finish()
+}
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Users act and things go wrong.
+    Storm,
+    /// All must become well.
+    Calm,
+    /// All is well, or time is up, or something panicked.
+    Over,
+}
+
+/// A run that can be stopped at any moment, looked at, copied and continued.
+///
+/// A copy shares nothing with the original and goes on in the same way, until it is changed.
+#[derive(Clone, Debug)]
+pub struct Run {
+    world: World,
+    engine: Engine<Event>,
+    phase: Phase,
+    /// When all must be well at the latest, once the storm is over.
+    until: u64,
+    /// When it is looked at next whether all is well.
+    look: u64,
+    settled_us: Option<u64>,
+}
+
+impl Run {
+    /// The run with these options, at its beginning.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let (world, engine) = World::new(options);
+        Self {
+            world,
+            engine,
+            phase: Phase::Storm,
+            until: 0,
+            look: 0,
+            settled_us: None,
+        }
+    }
+
+    /// One more looks at all that happens from now on. Nobody looks at a copy.
+    pub fn watch(&mut self, watch: Box<dyn Watch>) {
+        self.world.watchers.add(watch);
+    }
+
+    /// Microseconds since the world began.
+    #[must_use]
+    pub const fn now(&self) -> u64 {
+        self.engine.now()
+    }
+
+    /// Where the run is.
+    #[must_use]
+    pub const fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The world as it is.
+    #[must_use]
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The engine, with what is still to happen.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine<Event> {
+        &self.engine
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub const fn progress(&self) -> Progress {
+        Progress {
+            now: self.engine.now(),
+            duration: self.world.options.duration,
+            events: self.engine.events(),
+        }
+    }
+
+    /// Lets everything happen that is due before `until`, or until the run is over.
+    pub fn advance(&mut self, until: u64) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            while self.phase != Phase::Over && self.engine.now() < until {
+                let end = match self.phase {
+                    Phase::Storm => self.world.options.duration,
+                    Phase::Calm | Phase::Over => self.look,
+                };
+                self.engine.run(&mut self.world, until.min(end));
+                if self.engine.now() >= end {
+                    self.turn();
+                }
+            }
+        }));
+        if let Err(payload) = outcome {
             let text = panic_text(payload.as_ref());
+            let world = &mut self.world;
+            let node = world.current;
             world
                 .findings
-                .miss(engine.now(), world.current, Oracle::Panic, text);
-            None
+                .miss(self.engine.now(), node, Oracle::Panic, text);
+            self.phase = Phase::Over;
         }
-    };
-    world.findings.looked(Oracle::Panic);
-    report(world, &engine, settled_us)
-}
-
-fn storm(world: &mut World, engine: &mut Engine<Event>, progress: &mut impl FnMut(Progress)) {
-    let duration = world.options.duration;
-    while engine.now() < duration {
-        let until = (engine.now() + STEP).min(duration);
-        engine.run(world, until);
-        progress(Progress {
-            now: engine.now(),
-            duration,
-            events: engine.events(),
-        });
+        self.world.show_findings();
     }
-}
 
-/// Lets all become well; tells how long that took.
-fn settle(world: &mut World, engine: &mut Engine<Event>) -> Option<u64> {
-    let begin = engine.now();
-    world.calm(engine);
-    let end = begin + world.options.settle;
-    let mut obstacle = None;
-    while engine.now() < end {
-        let until = (engine.now() + SETTLE_STEP).min(end);
-        engine.run(world, until);
-        world.findings.looked(Oracle::Converge);
-        let nodes = world
-            .hosts
+    /// Comes from one part of the run to the next, if it is time.
+    fn turn(&mut self) {
+        let now = self.engine.now();
+        if self.phase == Phase::Storm {
+            self.world.calm(&mut self.engine);
+            self.phase = Phase::Calm;
+            self.until = now + self.world.options.settle;
+            self.look = (now + SETTLE_STEP).min(self.until);
+            return;
+        }
+        self.world.findings.looked(Oracle::Converge);
+        match self.obstacle() {
+            None => self.settled_us = Some(now - self.world.options.duration),
+            Some(_) if now < self.until => {
+                self.look = (now + SETTLE_STEP).min(self.until);
+                return;
+            }
+            Some(text) => self.world.findings.miss(now, None, Oracle::Converge, text),
+        }
+        self.phase = Phase::Over;
+        let world = &mut self.world;
+        for node in 0..world.options.nodes {
+            world.audit_bounds(now, node);
+            world.audit_export(now, node, true);
+        }
+        world.audit_waiting(now);
+    }
+
+    /// What keeps the core from being well, if anything does.
+    fn obstacle(&self) -> Option<String> {
+        let world = &self.world;
+        let core: Vec<u32> = world.core.members(world.options.nodes).collect();
+        if let Some(down) = core
             .iter()
-            .enumerate()
-            .filter_map(|(index, host)| Some((index as u32, host.node.as_deref()?)));
-        obstacle = converge::obstacle(&world.roster, nodes, world.options.nodes);
-        if obstacle.is_none() {
-            break;
+            .find(|node| world.hosts[**node as usize].node.is_none())
+        {
+            return Some(format!("n{down} does not run"));
         }
+        let nodes = (core.iter())
+            .filter_map(|node| Some((*node, world.hosts[*node as usize].node.as_deref()?)));
+        converge::obstacle(&world.roster, nodes, world.options.nodes, core.len())
     }
-    let now = engine.now();
-    for node in 0..world.options.nodes {
-        world.audit_bounds(now, node);
-        world.audit_export(now, node, true);
-    }
-    world.audit_waiting(now);
-    match obstacle {
-        None => Some(now - begin),
-        Some(text) => {
-            world.findings.miss(now, None, Oracle::Converge, text);
-            None
-        }
-    }
-}
 
-fn report(world: World, engine: &Engine<Event>, settled_us: Option<u64>) -> io::Result<Report> {
-    let mut fold = Fold::default();
-    for host in &world.hosts {
-        fold.word(host.fold.finish());
+    /// Ends the run where it is and tells what came of it.
+    ///
+    /// # Errors
+    /// What the watchers met.
+    pub fn finish(mut self) -> io::Result<Report> {
+        let world = &mut self.world;
+        world.findings.looked(Oracle::Panic);
+        world.show_findings();
+        world.watchers.finish()?;
+        Ok(self.report())
     }
-    let report = Report {
-        virtual_us: engine.now(),
-        settled_us,
-        events: engine.events(),
-        messages: world.messages,
-        told: world.told,
-        failures: world.failures,
-        faults: world.faults_done,
-        checks: world.memo.counts(),
-        findings: world.findings,
-        hash: fold.finish(),
-        planned: world.faults,
-        options: world.options,
-    };
-    world.log.finish()?;
-    Ok(report)
+
+    /// The fold of everything that has happened so far to every node.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        let mut fold = Fold::default();
+        for host in &self.world.hosts {
+            fold.word(host.fold.finish());
+        }
+        fold.finish()
+    }
+
+    fn report(self) -> Report {
+        let hash = self.hash();
+        let world = self.world;
+        Report {
+            virtual_us: self.engine.now(),
+            settled_us: self.settled_us,
+            events: self.engine.events(),
+            messages: world.messages,
+            told: world.told,
+            failures: world.failures,
+            faults: world.faults_done,
+            checks: world.memo.counts(),
+            findings: world.findings,
+            hash,
+            planned: world.faults,
+            options: world.options,
+        }
+    }
 }
 
 fn panic_text(payload: &(dyn Any + Send)) -> String {
@@ -186,6 +303,7 @@ impl fmt::Display for Report {
         } = self.options;
         let wire = match wire {
             Wire::Bytes => "as HTTP and back",
+            Wire::Mangled => "as HTTP and back, some of them spoiled",
             Wire::Typed => "as values",
         };
         writeln!(
@@ -270,7 +388,7 @@ fn write_tally(
 const COLUMNS: usize = 100;
 
 /// A list behind its head, in lines that fit a terminal.
-fn write_list(f: &mut fmt::Formatter<'_>, head: &str, items: &[String]) -> fmt::Result {
+pub(crate) fn write_list(f: &mut fmt::Formatter<'_>, head: &str, items: &[String]) -> fmt::Result {
     let mut line = head.to_owned();
     for (place, item) in items.iter().enumerate() {
         if line.len() + item.len() + 2 > COLUMNS {

@@ -35,6 +35,14 @@ impl Seeds {
         self.root.derive(&format!("identity {node}")).0
     }
 
+    /// The same, once they have been replaced this many times.
+    #[must_use]
+    pub fn identity_after(&self, node: u32, times: u32) -> [u8; 32] {
+        self.root
+            .derive(&format!("identity {node} after {times}"))
+            .0
+    }
+
     /// A cryptographic stream, for the few draws that happen once per world.
     #[must_use]
     pub fn stream(&self, domain: &str) -> Stream {

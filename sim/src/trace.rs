@@ -11,6 +11,9 @@ use std::io;
 use peerage_core::{Input, Output};
 
 use crate::fold::Fold;
+use crate::nemesis::Fault;
+use crate::oracle::Finding;
+use crate::watch::{Life, Watch};
 
 /// Takes an input into a node's fold. `from` is who asks, where somebody asks.
 pub fn fold_input(fold: &mut Fold, at: u64, from: u32, input: &Input) {
@@ -122,17 +125,16 @@ impl Tally {
     }
 }
 
-/// Where readable lines go.
-#[derive(Default)]
+/// Writes a readable line for each input, with what came of it.
 pub struct Log {
-    sink: Option<Box<dyn io::Write>>,
+    sink: Box<dyn io::Write>,
     line: String,
     error: Option<io::Error>,
 }
 
 impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Log(on: {})", self.sink.is_some())
+        f.write_str("Log")
     }
 }
 
@@ -141,20 +143,27 @@ impl Log {
     #[must_use]
     pub fn to(sink: Box<dyn io::Write>) -> Self {
         Self {
-            sink: Some(sink),
-            ..Self::default()
+            sink,
+            line: String::new(),
+            error: None,
         }
     }
 
-    /// Whether anybody reads.
-    #[inline]
-    #[must_use]
-    pub const fn on(&self) -> bool {
-        self.sink.is_some()
+    /// Writes a line about something that is not a node's input.
+    fn note(&mut self, at: u64, text: &dyn std::fmt::Display) {
+        let line = format!("{}.{:06} {text}\n", at / 1_000_000, at % 1_000_000);
+        self.write(&line);
     }
 
-    /// Begins the line of an input; of a request it shows who asks and what.
-    pub fn begin(&mut self, at: u64, node: u32, from: u32, input: &Input) {
+    fn write(&mut self, text: &str) {
+        if self.error.is_none() {
+            self.error = self.sink.write_all(text.as_bytes()).err();
+        }
+    }
+}
+
+impl Watch for Log {
+    fn input(&mut self, at: u64, node: u32, from: u32, input: &Input) {
         self.line.clear();
         let _ = write!(
             self.line,
@@ -170,43 +179,39 @@ impl Log {
         }
     }
 
-    /// Adds an output to the line.
-    pub fn output(&mut self, output: &Output) {
+    fn output(&mut self, _at: u64, _node: u32, output: &Output) {
         self.line.push_str("  -> ");
         push_short(&mut self.line, output);
     }
 
-    /// Ends the line.
-    pub fn end(&mut self) {
+    fn done(&mut self, _at: u64, _node: u32) {
         self.line.push('\n');
         let text = std::mem::take(&mut self.line);
         self.write(&text);
         self.line = text;
     }
 
-    /// Writes a line about something that is not a node's input.
-    pub fn note(&mut self, at: u64, text: &dyn std::fmt::Display) {
-        if self.on() {
-            let line = format!("{}.{:06} {text}\n", at / 1_000_000, at % 1_000_000);
-            self.write(&line);
-        }
+    fn fault(&mut self, at: u64, _number: u32, fault: &Fault, begins: bool) {
+        let word = if begins { "begins" } else { "ends" };
+        self.note(at, &format_args!("fault {word}: {}", fault.what));
     }
 
-    /// Ends the log.
-    ///
-    /// # Errors
-    /// The first that a write met.
-    pub fn finish(mut self) -> io::Result<()> {
-        match (self.error.take(), self.sink.take()) {
-            (Some(error), _) => Err(error),
-            (None, Some(mut sink)) => sink.flush(),
-            (None, None) => Ok(()),
-        }
+    fn life(&mut self, at: u64, node: u32, life: Life) {
+        self.note(at, &format_args!("n{node} {life:?}"));
     }
 
-    fn write(&mut self, text: &str) {
-        if let (Some(sink), None) = (&mut self.sink, &self.error) {
-            self.error = sink.write_all(text.as_bytes()).err();
+    fn finding(&mut self, finding: &Finding) {
+        self.note(finding.at, &format_args!("VIOLATED {finding}"));
+    }
+
+    fn calm(&mut self, at: u64) {
+        self.note(at, &"the storm is over");
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => self.sink.flush(),
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct Workload {
     nodes: u32,
     chains: u8,
     users: Vec<Luck>,
+    /// How often each user has acted.
+    acted: Vec<u32>,
     key: [u8; 32],
     numbers: u32,
     /// The valid transactions that were sent, with their chains.
@@ -59,6 +61,7 @@ impl Workload {
             nodes: options.nodes,
             chains: options.chains,
             users,
+            acted: vec![0; options.work.users as usize],
             key: seeds.identity(u32::MAX),
             numbers: 0,
             sent: Vec::new(),
@@ -69,6 +72,12 @@ impl Workload {
     pub fn pause(&mut self, user: u32) -> u64 {
         let pause = self.work.pause;
         self.users[user as usize].around(pause)
+    }
+
+    /// How many times the user has acted.
+    #[must_use]
+    pub fn acted(&self, user: u32) -> u32 {
+        self.acted[user as usize]
     }
 
     /// What the user does now.
@@ -89,6 +98,7 @@ impl Workload {
             30 * SECOND
         };
         self.users[user as usize] = luck;
+        self.acted[user as usize] += 1;
         Action {
             node,
             listener,

@@ -1,13 +1,13 @@
 //! Named scenarios at fixed seeds, determinism, and oracles that can be seen to fail.
 
-use peerage_sim::nemesis::{Fault, What};
-use peerage_sim::network::{Cut, Way};
-use peerage_sim::{Log, Options, Oracle, Report, Sabotage, Wire, run};
+use peerage_sim::nemesis::Kind;
+use peerage_sim::nemesis::draw::Rate;
+use peerage_sim::{Options, Oracle, Report, Sabotage, Wire, run};
 
 const SECOND: u64 = 1_000_000;
 
 fn go(options: Options) -> Report {
-    run(options, Log::default(), |_| {}).expect("nothing is written")
+    run(options, Vec::new(), |_| {}).expect("nothing is written")
 }
 
 /// Runs and wants every oracle to be content.
@@ -114,33 +114,20 @@ fn seeds_that_once_failed_hold() {
 #[test]
 fn a_hundred_nodes_outlive_a_partition() {
     let mut options = Options::drawn(1, 100, 80 * SECOND, true);
-    let cut = Cut {
-        id: 1_000_000,
-        salt: 9,
-        share: 500,
-        way: Way::Both,
-    };
-    options.more_faults.push(Fault {
-        at: 30 * SECOND,
-        what: What::Cut(cut),
-    });
-    options.more_faults.push(Fault {
-        at: 50 * SECOND,
-        what: What::Heal(cut.id),
-    });
+    let cut = "30s partition share(0.5,9) | !share(0.5,9) for 20s";
+    options.more_faults.push(cut.parse().expect("a fault"));
     check(options);
 }
 
 #[test]
 fn planned_faults_can_be_replayed() {
     let mut options = Options::drawn(2, 8, 60 * SECOND, true);
-    options.faults.crash_every = 5 * SECOND;
+    options.faults.of_mut(Kind::Crash).every = 5 * SECOND;
     let first = check(options.clone());
     assert!(first.faults.of("crash") > 3, "{first}");
     // The same faults from a text, and none drawn.
     let text: Vec<String> = first.planned.iter().map(ToString::to_string).collect();
-    options.faults.crash_every = 0;
-    options.faults.cut_every = 0;
+    options.faults.only(&[]);
     options.more_faults = text
         .iter()
         .map(|line| line.parse().expect("what was printed is read back"))
@@ -151,8 +138,10 @@ fn planned_faults_can_be_replayed() {
 #[test]
 fn restarts_lose_nothing_that_was_promised() {
     let mut options = Options::drawn(3, 5, 120 * SECOND, true);
-    options.faults.crash_every = 2 * SECOND;
-    options.faults.down_for = SECOND;
+    *options.faults.of_mut(Kind::Crash) = Rate {
+        every: 2 * SECOND,
+        lasts: SECOND,
+    };
     options.work.pause = SECOND / 5;
     options.work.ban = 4;
     options.work.put = 10;

@@ -10,16 +10,18 @@ use crate::roster::Roster;
 /// Fewest peers that a node must know, if there are as many.
 const PEERS_MIN: usize = 3;
 
-/// What keeps the nodes from agreeing, if anything does. `nodes` are those that must agree.
+/// What keeps the nodes from agreeing, if anything does. `nodes` are those that must agree, as many
+/// as `agreeing`, of `total`.
 #[must_use]
 pub fn obstacle<'a>(
     roster: &Roster,
     nodes: impl Iterator<Item = (u32, &'a Node)> + Clone,
     total: u32,
+    agreeing: usize,
 ) -> Option<String> {
     // Sizes first: to look at every peer, or every pool, of thousands of nodes is dear.
     sizes(nodes.clone())
-        .or_else(|| peers(roster, nodes.clone(), total))
+        .or_else(|| peers(roster, nodes.clone(), total, agreeing))
         .or_else(|| pools(nodes))
 }
 
@@ -28,6 +30,7 @@ fn peers<'a>(
     roster: &Roster,
     nodes: impl Iterator<Item = (u32, &'a Node)>,
     total: u32,
+    agreeing: usize,
 ) -> Option<String> {
     let mut groups = Groups::new(total);
     let mut members = Vec::new();
@@ -43,7 +46,7 @@ fn peers<'a>(
                 known += 1;
             }
         }
-        if known < PEERS_MIN.min(total as usize - 1) {
+        if known < PEERS_MIN.min(agreeing - 1) {
             return Some(format!("n{index} knows only {known} peers"));
         }
     }

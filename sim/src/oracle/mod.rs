@@ -6,6 +6,7 @@
 //! | bounds | no table or queue of a node outgrows its limit |
 //! | commits | commits are numbered without gaps |
 //! | converge | once faults stop, pools become equal and every node knows its peers |
+//! | damage | a disk on which bits have changed is noticed at start |
 //! | deadlines | no call outlives its deadline |
 //! | durable | what others were shown is on the disk |
 //! | export | a node's state is what its disk holds |
@@ -30,6 +31,8 @@ pub enum Oracle {
     Commits,
     /// All becomes well once faults stop.
     Converge,
+    /// A damaged disk is noticed at start.
+    Damage,
     /// No call outlives its deadline.
     Deadlines,
     /// What was shown is durable.
@@ -44,11 +47,12 @@ pub enum Oracle {
 
 impl Oracle {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Answers,
         Self::Bounds,
         Self::Commits,
         Self::Converge,
+        Self::Damage,
         Self::Deadlines,
         Self::Durable,
         Self::Export,
@@ -64,6 +68,7 @@ impl Oracle {
             Self::Bounds => "bounds",
             Self::Commits => "commits",
             Self::Converge => "converge",
+            Self::Damage => "damage",
             Self::Deadlines => "deadlines",
             Self::Durable => "durable",
             Self::Export => "export",
@@ -105,6 +110,8 @@ pub struct Findings {
     checks: [u64; Oracle::ALL.len()],
     misses: [u64; Oracle::ALL.len()],
     first: Vec<Finding>,
+    /// How many of them were told.
+    told: usize,
 }
 
 impl Findings {
@@ -142,6 +149,12 @@ impl Findings {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.misses.iter().sum()
+    }
+
+    /// Those of the first findings that were not asked for in this way before.
+    pub fn untold(&mut self) -> &[Finding] {
+        let from = std::mem::replace(&mut self.told, self.first.len());
+        &self.first[from..]
     }
 
     /// The first findings, in their order.

@@ -11,21 +11,23 @@ use super::{Event, World};
 use crate::disk::{Disk, DiskFault};
 use crate::engine::Engine;
 use crate::exchange::Exchanges;
+use crate::group::Group;
 use crate::host::Host;
-use crate::nemesis::{self, What};
+use crate::nemesis::{self, Kind};
 use crate::network::Network;
 use crate::options::{Options, Sabotage};
 use crate::oracle::Findings;
 use crate::roster::Roster;
 use crate::seed::Seeds;
-use crate::trace::{Log, Tally};
+use crate::trace::Tally;
 use crate::verify::Memo;
+use crate::watch::Watchers;
 use crate::workload::Workload;
 
 impl World {
     /// The world of a run, and the engine that drives it.
     #[must_use]
-    pub fn new(options: Options, log: Log) -> (Self, Engine<Event>) {
+    pub fn new(options: Options) -> (Self, Engine<Event>) {
         let seeds = Seeds::new(options.seed);
         let (nodes, users) = (options.nodes, options.work.users);
         let roster = Roster::new(seeds, nodes);
@@ -36,12 +38,19 @@ impl World {
             Some(Sabotage::DiskHoards) => Some(DiskFault::Hoards),
             _ => None,
         };
-        let mut faults = nemesis::draw(&seeds, &options);
+        let mut faults = nemesis::draw::draw(&seeds, &options.faults, nodes, options.duration);
         faults.extend_from_slice(&options.more_faults);
         nemesis::sort(&mut faults);
-        let crashes = faults
-            .iter()
-            .any(|fault| matches!(fault.what, What::Crash { .. }));
+        let crashes = faults.iter().any(|fault| fault.what.needs_disk());
+        let named = |kind: Kind| -> Vec<u32> {
+            let faults = faults.iter().filter(|fault| fault.what.kind() == kind);
+            let groups: Vec<&Group> = faults.map(|fault| fault.what.groups().0).collect();
+            (0..nodes)
+                .filter(|node| groups.iter().any(|group| group.holds(*node)))
+                .collect()
+        };
+        let (late, lost) = (named(Kind::Join), named(Kind::Lose));
+        let core = core(&seeds, &options, &lost);
         // Audited nodes are spread evenly.
         let stride = nodes.div_ceil(options.audited.max(1));
         let hosts: Vec<Host> = (0..nodes)
@@ -59,7 +68,7 @@ impl World {
             .collect();
         let mut engine = Engine::new((nodes + users + 1) as usize);
         let starts = seeds.family("starts");
-        for node in 0..nodes {
+        for node in (0..nodes).filter(|node| late.binary_search(node).is_err()) {
             let at = starts.luck(node.into()).below(1_000_000);
             engine.at(at, node, node, Event::Start);
         }
@@ -86,7 +95,8 @@ impl World {
             memo: Memo::default(),
             findings: Findings::default(),
             faults,
-            log,
+            core,
+            watchers: Watchers::default(),
             messages: Tally::default(),
             told: Tally::default(),
             failures: Tally::default(),
@@ -112,9 +122,14 @@ impl World {
         config.ban_window = options.ban_window;
         config.sessions = options.sessions.clone();
         config.limits = options.limits.clone();
+        if self.hosts[node as usize].plight.old {
+            // An older release had smaller tables.
+            config.limits.peers_max = config.limits.peers_max.div_ceil(2).max(4);
+            config.limits.calls_max = config.limits.calls_max.div_ceil(2).max(16);
+        }
         // The one before in a ring, so that all are connected, and a few at random.
         let mut luck = self.seeds.family("topology").luck(node.into());
-        let mut known = vec![(node + options.nodes - 1) % options.nodes];
+        let mut known = vec![self.before(node)];
         for _ in 1..options.known_peers {
             known.push(luck.below(options.nodes.into()) as u32);
         }
@@ -132,4 +147,26 @@ impl World {
             .collect();
         config
     }
+
+    /// The nearest node before this one in the ring that is of the core as the node is.
+    fn before(&self, node: u32) -> u32 {
+        let nodes = self.options.nodes;
+        let ring = (1..nodes).map(|step| (node + nodes - step) % nodes);
+        let like = |other: &u32| self.core.holds(*other) == self.core.holds(node);
+        ring.clone()
+            .find(like)
+            .unwrap_or((node + nodes - 1) % nodes)
+    }
+}
+
+/// Who must become well in the end: an arc of the ring, without those that are lost for ever.
+fn core(seeds: &Seeds, options: &Options, lost: &[u32]) -> Group {
+    if options.core >= 1_000 && lost.is_empty() {
+        return Group::All;
+    }
+    let nodes = options.nodes;
+    let size = (u64::from(nodes) * u64::from(options.core)).div_ceil(1_000) as u32;
+    let first = seeds.family("core").luck(0).below(nodes.into()) as u32;
+    let arc = (0..size.clamp(2, nodes)).map(|step| (first + step) % nodes);
+    Group::of(arc.filter(|node| lost.binary_search(node).is_err()))
 }

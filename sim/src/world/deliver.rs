@@ -9,12 +9,14 @@ use peerage_core::{
 };
 
 use super::{Event, World};
+use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::exchange::{Exchange, Place, Ticket};
-use crate::network::Cargo;
+use crate::network::{Cargo, Mishap};
 use crate::options::{Sabotage, Wire};
 use crate::oracle::Oracle;
 use crate::roster::Roster;
+use crate::watch::{Carries, Crossing};
 use crate::wire;
 
 impl World {
@@ -30,7 +32,7 @@ impl World {
         self.messages.count(request.name());
         let now = engine.now();
         let callee = self.roster.find(&to.addr);
-        let keeps = self.options.wire == Wire::Bytes
+        let keeps = self.options.wire != Wire::Typed
             || callee.is_some_and(|callee| self.hosts[callee as usize].audited);
         let ticket = self.exchanges.open(Exchange {
             caller: node,
@@ -40,6 +42,8 @@ impl World {
             trust: to.trust,
             part: to.part,
             listener: Listener::P2p,
+            name: request.name(),
+            impostor: false,
             request: Some(request),
             keeps,
             response: None,
@@ -58,17 +62,98 @@ impl World {
 
     /// Puts a question on its way.
     pub(super) fn send(&mut self, engine: &mut Engine<Event>, ticket: Ticket, from: u32, to: u32) {
-        let time = self.network.cross(from, to, Cargo::Request);
-        let lost = time.is_none() || self.network.blocked(from, to);
-        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+        let now = engine.now();
+        let mishap = self.network.mishap(from, to);
+        let (exchanges, site) = (&mut self.exchanges, &self.site);
+        let Some(exchange) = exchanges.get_mut(ticket) else {
             return;
         };
+        let request = &exchange.request;
+        let size = || {
+            request
+                .as_ref()
+                .map_or(0, |request| wire::size_of_request(site, request))
+        };
+        let time = self.network.cross(now, from, to, Cargo::Request, size);
+        let time = time.filter(|_| !self.network.blocked(from, to));
+        exchange.impostor = mishap == Some(Mishap::Impostor);
         match time {
-            Some(time) if !lost => {
-                exchange.arrives = engine.now() + time;
+            Some(time) => {
+                exchange.arrives = now + time;
                 engine.at(exchange.arrives, from, to, Event::Arrive(ticket));
             }
-            _ => exchange.place = Place::Gone,
+            None => exchange.place = Place::Gone,
+        }
+        self.show_crossing(now, ticket, Carries::Question, from, to, time);
+        match mishap {
+            Some(Mishap::Refused) => self.fail(engine, ticket, CallError::Refused),
+            Some(Mishap::Reset) => {
+                let after = self.network.breaks_after(from);
+                engine.after(after, from, from, Event::Reset(ticket));
+            }
+            Some(Mishap::Impostor) | None => {}
+        }
+    }
+
+    /// Tells whoever looks that a message leaves.
+    fn show_crossing(
+        &mut self,
+        at: u64,
+        ticket: Ticket,
+        carries: Carries,
+        from: u32,
+        to: u32,
+        time: Option<u64>,
+    ) {
+        if !self.watchers.any() {
+            return;
+        }
+        let crossing = Crossing {
+            at,
+            ticket,
+            carries,
+            name: self
+                .exchanges
+                .get_mut(ticket)
+                .map_or("", |exchange| exchange.name),
+            from,
+            to,
+            arrives: time.map(|time| at + time),
+        };
+        self.watchers.each(|watch| watch.crossing(&crossing));
+    }
+
+    /// Whether a message that is there just now is held up or swallowed on its last steps. If it is
+    /// held up, `event` comes again later.
+    fn stopped(
+        &mut self,
+        engine: &mut Engine<Event>,
+        ticket: Ticket,
+        carries: Carries,
+        from: u32,
+        to: u32,
+        event: Event,
+    ) -> bool {
+        if self.network.swallowed(from, to) {
+            if let Some(exchange) = self.exchanges.get_mut(ticket) {
+                exchange.place = Place::Gone;
+                if exchange.given_up {
+                    self.exchanges.close(ticket);
+                }
+            }
+            let at = engine.now();
+            self.watchers
+                .each(|watch| watch.swallowed(at, ticket, carries));
+            return true;
+        }
+        match self.network.held(from, to) {
+            Some(until) if until > engine.now() => {
+                // Until the storm ends, if it is held for ever.
+                let until = until.min(self.options.duration.max(engine.now()) + 1);
+                engine.at(until, from, to, event);
+                true
+            }
+            Some(_) | None => false,
         }
     }
 
@@ -76,26 +161,43 @@ impl World {
         let Some(exchange) = self.exchanges.get_mut(ticket) else {
             return;
         };
+        // It was refused or broke before.
+        if exchange.place != Place::Travelling {
+            return;
+        }
         let (caller, callee) = (exchange.caller, exchange.callee);
+        let event = Event::Arrive(ticket);
+        if self.stopped(engine, ticket, Carries::Question, caller, callee, event) {
+            return;
+        }
+        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+            return;
+        };
+        let plight = self.hosts[callee as usize].plight;
         let hermit = self.options.sabotage == Some(Sabotage::Hermit) && callee == 1;
-        if self.network.blocked(caller, callee) || hermit {
+        if hermit || plight.hangs {
             exchange.place = Place::Gone;
             if exchange.given_up {
                 self.exchanges.close(ticket);
             }
             return;
         }
-        if self.hosts[callee as usize].node.is_none() {
+        if self.hosts[callee as usize].node.is_none() || plight.refuses {
             return self.fail(engine, ticket, CallError::Refused);
         }
+        let impostor = plight.impersonated || exchange.impostor;
         let trusted = match exchange.trust {
             Trust::Anyone => true,
             // Nobody here has a certificate of a public authority.
             Trust::Authorities => false,
-            Trust::Pinned(pin) => pin == self.roster.cert(callee).fingerprint,
+            Trust::Pinned(pin) => !impostor && pin == self.roster.cert(callee).fingerprint,
         };
         if !trusted {
             return self.fail(engine, ticket, CallError::IdentityMismatch);
+        }
+        if impostor {
+            // Whoever it is does not speak our language.
+            return self.fail(engine, ticket, CallError::Malformed);
         }
         exchange.place = Place::Asked;
         let request = if exchange.keeps {
@@ -105,7 +207,7 @@ impl World {
         };
         let Some(mut request) = request else { return };
         let listener = exchange.listener;
-        if self.options.wire == Wire::Bytes {
+        if self.options.wire != Wire::Typed {
             self.findings.looked(Oracle::Wire);
             let garbled = self.options.sabotage == Some(Sabotage::WireGarbled);
             match wire::carry_request(&self.site, listener, &request, garbled) {
@@ -114,6 +216,26 @@ impl World {
                     self.findings
                         .miss(engine.now(), Some(callee), Oracle::Wire, error);
                 }
+            }
+        }
+        if self.options.wire == Wire::Mangled
+            && let Some(luck) = self.network.mangles(caller)
+        {
+            match wire::mangle_request(&self.site, listener, &request, luck) {
+                wire::Mangled::Broken => {
+                    return self.fail(engine, ticket, CallError::Unreachable);
+                }
+                // The node's own reader has refused it; the machine never sees it.
+                wire::Mangled::Refused(status) => {
+                    if let Some(exchange) = self.exchanges.get_mut(ticket) {
+                        exchange.response = Some(Response::Opaque(status));
+                    }
+                    return self.give_back(engine, ticket);
+                }
+                wire::Mangled::Changed(changed) => request = changed,
+            }
+            if let Some(exchange) = self.exchanges.get_mut(ticket) {
+                exchange.request = Some(request.clone());
             }
         }
         let from = match caller.checked_sub(self.options.nodes) {
@@ -181,28 +303,51 @@ impl World {
         } else {
             response
         };
-        if let (Wire::Bytes, Some(request)) = (self.options.wire, &exchange.request) {
+        if let (true, Some(request)) = (self.options.wire != Wire::Typed, &exchange.request) {
             self.findings.looked(Oracle::Wire);
             match wire::carry_response(request, &response) {
                 Ok(carried) => response = carried,
                 Err(error) => self.findings.miss(now, Some(node), Oracle::Wire, error),
             }
         }
+        if let (Wire::Mangled, Some(request), true) = (
+            self.options.wire,
+            &exchange.request,
+            exchange.call.is_some(),
+        ) && let Some(luck) = self.network.mangles(node)
+        {
+            match wire::mangle_response(request, &response, luck) {
+                Some(changed) => response = changed,
+                None => return self.fail(engine, ticket, CallError::Malformed),
+            }
+        }
         exchange.response = Some(response);
+        self.give_back(engine, ticket);
+    }
+
+    /// Puts an answer on its way.
+    fn give_back(&mut self, engine: &mut Engine<Event>, ticket: Ticket) {
+        let now = engine.now();
+        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+            return;
+        };
+        let node = exchange.callee;
         let caller = exchange.caller;
-        let time = self.network.cross(node, caller, Cargo::Answer);
-        let lost = self.network.blocked(node, caller);
+        let response = &exchange.response;
+        let size = || response.as_ref().map_or(0, wire::size_of_response);
+        let time = self.network.cross(now, node, caller, Cargo::Answer, size);
+        let time = time.filter(|_| !self.network.blocked(node, caller));
         match time {
-            Some(time) if !lost => {
+            Some(time) => {
                 exchange.place = Place::Returning;
                 engine.after(time, node, caller, Event::Answer(ticket));
             }
-            _ => {
-                exchange.place = Place::Gone;
-                if exchange.given_up {
-                    self.exchanges.close(ticket);
-                }
-            }
+            None => exchange.place = Place::Gone,
+        }
+        let over = exchange.given_up && time.is_none();
+        self.show_crossing(now, ticket, Carries::Answer, node, caller, time);
+        if over {
+            self.exchanges.close(ticket);
         }
     }
 
@@ -210,13 +355,20 @@ impl World {
         let Some(exchange) = self.exchanges.get_mut(ticket) else {
             return;
         };
-        if self.network.blocked(exchange.callee, exchange.caller) {
-            exchange.place = Place::Gone;
-            if exchange.given_up {
-                self.exchanges.close(ticket);
-            }
+        let (callee, caller) = (exchange.callee, exchange.caller);
+        if self.stopped(
+            engine,
+            ticket,
+            Carries::Answer,
+            callee,
+            caller,
+            Event::Answer(ticket),
+        ) {
             return;
         }
+        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+            return;
+        };
         let cert = self.roster.cert(exchange.callee);
         let response = exchange.response.take().unwrap_or(Response::Opaque(500));
         let version = VersionHeader::Declared(self.version.clone());
@@ -272,8 +424,11 @@ impl World {
         } else {
             exchange.callee
         };
-        let time = self.network.cross(from, caller, Cargo::Signal).unwrap_or(0);
+        let now = engine.now();
+        let time = self.network.cross(now, from, caller, Cargo::Signal, || 0);
+        let time = time.unwrap_or(0);
         engine.after(time, from, caller, Event::Fail(ticket, error));
+        self.show_crossing(now, ticket, Carries::Failure, from, caller, Some(time));
     }
 
     pub(super) fn failed(&mut self, engine: &mut Engine<Event>, ticket: Ticket, error: CallError) {
@@ -281,11 +436,10 @@ impl World {
             return;
         };
         let (callee, caller) = (exchange.callee, exchange.caller);
-        if callee != u32::MAX && self.network.blocked(callee, caller) {
-            exchange.place = Place::Gone;
-            if exchange.given_up {
-                self.exchanges.close(ticket);
-            }
+        let event = Event::Fail(ticket, error);
+        if callee != u32::MAX
+            && self.stopped(engine, ticket, Carries::Failure, callee, caller, event)
+        {
             return;
         }
         self.reply(engine, ticket, Err(error));
@@ -305,10 +459,9 @@ impl World {
             Place::Returning => {}
             Place::Asked | Place::Travelling => {
                 if told && self.network.notices_hangup(caller) {
-                    let time = self
-                        .network
-                        .cross(caller, callee, Cargo::Signal)
-                        .unwrap_or(0);
+                    let now = engine.now();
+                    let time = self.network.cross(now, caller, callee, Cargo::Signal, || 0);
+                    let time = time.unwrap_or(0);
                     // A connection's end never overtakes what was sent on it.
                     let at = (engine.now() + time).max(exchange.arrives + 1);
                     engine.at(at, caller, callee, Event::Hangup(ticket));
@@ -321,19 +474,18 @@ impl World {
         let Some(exchange) = self.exchanges.get_mut(ticket) else {
             return;
         };
-        if exchange.place == Place::Asked && !self.network.blocked(exchange.caller, exchange.callee)
-        {
-            let callee = exchange.callee;
-            self.exchanges.close(ticket);
-            self.feed(
-                engine,
-                callee,
-                callee,
-                Input::Hangup {
-                    id: ticket.request(),
-                },
-            );
+        let (caller, callee) = (exchange.caller, exchange.callee);
+        if exchange.place != Place::Asked || self.network.swallowed(caller, callee) {
+            return;
         }
+        if let Some(until) = self.network.held(caller, callee)
+            && until > engine.now()
+        {
+            let until = until.min(self.options.duration.max(engine.now()) + 1);
+            return engine.at(until, caller, callee, Event::Hangup(ticket));
+        }
+        let id = ticket.request();
+        self.feed(engine, callee, callee, Input::Hangup { id });
     }
 
     pub(super) fn act(&mut self, engine: &mut Engine<Event>, party: u32) {
@@ -342,8 +494,16 @@ impl World {
         }
         let user = party - self.options.nodes;
         let now = engine.now();
-        let wall = self.hosts[0].now(now.max(self.hosts[0].started)).wall;
+        // Users' clocks are right.
+        let wall = Clock::new(0).wall(now);
         let action = self.workload.act(user, &self.roster, wall.as_secs());
+        let pause = self.workload.pause(user);
+        engine.after(pause, party, party, Event::User);
+        // What is left out is drawn all the same, so that nothing else changes.
+        let number = (user, self.workload.acted(user));
+        if (self.options.kept_actions.as_ref()).is_some_and(|kept| !kept.contains(&number)) {
+            return;
+        }
         self.messages.count(action.request.name());
         let ticket = self.exchanges.open(Exchange {
             caller: party,
@@ -353,6 +513,8 @@ impl World {
             trust: Trust::Anyone,
             part: Part::Body,
             listener: action.listener,
+            name: action.request.name(),
+            impostor: false,
             request: Some(action.request),
             keeps: true,
             response: None,
@@ -364,8 +526,6 @@ impl World {
         });
         self.send(engine, ticket, party, action.node);
         engine.after(action.patience, party, party, Event::Impatient(ticket));
-        let pause = self.workload.pause(user);
-        engine.after(pause, party, party, Event::User);
     }
 }
 

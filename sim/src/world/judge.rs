@@ -8,6 +8,7 @@ use peerage_core::Request;
 use super::{Event, World};
 use crate::engine::Engine;
 use crate::exchange::{Place, Ticket};
+use crate::nemesis::Kind;
 use crate::options::Sabotage;
 use crate::oracle::Oracle;
 
@@ -73,10 +74,15 @@ impl World {
         let mut late = Vec::new();
         for (_, exchange) in self.exchanges.iter() {
             let by_node = exchange.call.is_some() && !exchange.given_up;
-            if by_node && at.saturating_sub(exchange.sent) > longest {
+            let free_since = |node: u32| self.hosts[node as usize].unhurried_since(at);
+            if by_node
+                && at.saturating_sub(exchange.sent.max(free_since(exchange.caller))) > longest
+            {
                 late.push((exchange.sent, exchange.caller, Oracle::Deadlines));
             }
-            if exchange.place == Place::Asked && at.saturating_sub(exchange.arrives) > ANSWER_MAX {
+            if exchange.place == Place::Asked
+                && at.saturating_sub(exchange.arrives.max(free_since(exchange.callee))) > ANSWER_MAX
+            {
                 late.push((exchange.arrives, exchange.callee, Oracle::Answers));
             }
         }
@@ -120,14 +126,21 @@ impl World {
     fn longest_call(&self) -> u64 {
         let sessions = &self.options.sessions;
         let longest = sessions.request_timeout.max(sessions.probe_timeout);
-        peerage_core::time::micros(longest) + DEADLINE_SLACK
+        // A clock that runs too slow makes everything longer.
+        let rate = if self.options.faults.of(Kind::Drift).every > 0 {
+            2
+        } else {
+            1
+        };
+        peerage_core::time::micros(longest) * rate + DEADLINE_SLACK
     }
 
-    pub(super) fn check_deadline(&mut self, at: u64, ticket: Ticket) {
+    pub(super) fn check_deadline(&mut self, at: u64, node: u32, ticket: Ticket) {
         let longest = self.longest_call();
         self.findings.looked(Oracle::Deadlines);
+        let unhurried = self.hosts[node as usize].unhurried_since(at);
         if let Some(exchange) = self.exchanges.get_mut(ticket)
-            && at - exchange.sent > longest
+            && at - exchange.sent.max(unhurried).min(at) > longest
         {
             let (node, since) = (exchange.caller, exchange.sent);
             let text = format!("a call of {since} µs was given up only now");

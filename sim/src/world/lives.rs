@@ -1,44 +1,65 @@
 //! The lives of nodes: they start with what their disks hold, crash, write, and start again.
 //!
 //! A disk reports what is durable only while its node runs; whoever waits for a node that has
-//! crashed is told, unless the crash is silent. When things go wrong is for the nemesis to say.
+//! crashed is told, unless the crash is silent. When things go wrong is for the nemesis to say, and
+//! what that does is in `suffer`.
 
 use peerage_core::{CallError, CallId, CommitSeq, Input, Node, Row};
 
 use super::{Event, World};
+use crate::disk::DiskError;
 use crate::engine::Engine;
 use crate::exchange::{Place, Ticket};
-use crate::nemesis::{Fault, What};
+use crate::nemesis::Unsynced;
 use crate::options::Sabotage;
 use crate::oracle::Oracle;
+use crate::watch::Life;
 
 impl World {
     /// Starts a node with what its disk holds.
     pub(super) fn start(&mut self, engine: &mut Engine<Event>, node: u32) {
-        if self.hosts[node as usize].node.is_some() {
+        let host = &self.hosts[node as usize];
+        if host.node.is_some() || host.plight.lost {
             return;
         }
         let at = engine.now();
         let config = self.config(node);
         let host = &mut self.hosts[node as usize];
-        host.run += 1;
-        host.started = at;
+        host.begin(at);
         host.promises.restart();
         host.verify_free = at;
         host.wake = u64::MAX;
         host.draining = false;
+        host.busy_until = at;
+        host.prompt_since = at;
         let seed = self.seeds.node(node, host.run);
-        let restored = host
-            .disk
-            .read()
-            .map_err(|error| error.to_string())
-            .and_then(|rows| {
+        let damaged = host.disk.damaged();
+        let opened = host.disk.open();
+        if damaged {
+            self.findings.looked(Oracle::Damage);
+        }
+        let restored = match opened {
+            Err(DiskError::Damaged) if damaged => {
+                self.watchers
+                    .each(|watch| watch.life(at, node, Life::Refuses));
+                return;
+            }
+            Err(error) => Err(error.to_string()),
+            Ok(rows) => {
                 let now = host.now(at);
                 Node::restore(config, seed, now, rows).map_err(|error| error.to_string())
-            });
+            }
+        };
+        if damaged {
+            let text = "the node starts with a disk on which bits have changed".to_owned();
+            self.findings.miss(at, Some(node), Oracle::Damage, text);
+        }
         match restored {
             Ok(restored) => {
+                let host = &mut self.hosts[node as usize];
                 host.node = Some(Box::new(restored));
+                self.watchers
+                    .each(|watch| watch.life(at, node, Life::Starts));
                 self.audit_export(at, node, false);
                 self.wake(engine, node);
             }
@@ -47,16 +68,26 @@ impl World {
     }
 
     /// Stops a node in the middle of whatever it does.
-    pub(super) fn crash(&mut self, engine: &mut Engine<Event>, node: u32, silent: bool) {
+    pub(super) fn crash(
+        &mut self,
+        engine: &mut Engine<Event>,
+        node: u32,
+        silent: bool,
+        unsynced: Unsynced,
+    ) {
         let at = engine.now();
         let host = &mut self.hosts[node as usize];
         if host.node.take().is_none() {
             return;
         }
         host.wake = u64::MAX;
-        if let Err(error) = host.disk.crash() {
-            self.findings.miss(at, Some(node), Oracle::Wire, error);
+        host.backlog.clear();
+        if let Err(error) = host.disk.crash(unsynced) {
+            let text = error.to_string();
+            self.findings.miss(at, Some(node), Oracle::Wire, text);
         }
+        self.watchers
+            .each(|watch| watch.life(at, node, Life::Stops));
         for ticket in host.take_calls() {
             self.give_up(engine, ticket, !silent);
         }
@@ -124,43 +155,14 @@ impl World {
                     self.feed(engine, node, node, input);
                 }
             }
-            Err(error) => self
-                .findings
-                .miss(engine.now(), Some(node), Oracle::Wire, error),
-        }
-    }
-
-    pub(super) fn suffer(&mut self, engine: &mut Engine<Event>, fault: Fault) {
-        self.log.note(engine.now(), &fault);
-        self.faults_done.count(match fault.what {
-            What::Crash { .. } => "crash",
-            What::Cut(_) => "cut",
-            What::Heal(_) => "heal",
-            What::Drain(_) => "drain",
-            What::Start(_) => "start",
-        });
-        match fault.what {
-            What::Crash { node, silent } => self.crash(engine, node, silent),
-            What::Cut(cut) => self.network.cut(cut),
-            What::Heal(id) => self.network.heal(id),
-            What::Drain(node) => {
-                self.hosts[node as usize].draining = true;
-                self.feed(engine, node, node, Input::Drain);
+            Err(DiskError::Row(text)) => {
+                self.findings
+                    .miss(engine.now(), Some(node), Oracle::Wire, text);
             }
-            What::Start(node) => self.start(engine, node),
-        }
-    }
-
-    /// Faults and users stop; every node is up again.
-    pub(crate) fn calm(&mut self, engine: &mut Engine<Event>) {
-        self.stormy = false;
-        self.network.calm();
-        for node in 0..self.options.nodes {
-            // A node that was asked to stop stops, at last.
-            if self.hosts[node as usize].draining {
-                self.crash(engine, node, false);
+            // A node that cannot keep its promises must not go on.
+            Err(DiskError::Full | DiskError::Sync | DiskError::Damaged) => {
+                self.crash(engine, node, false, Unsynced::Drawn);
             }
-            self.start(engine, node);
         }
     }
 }

@@ -8,6 +8,7 @@ mod build;
 mod deliver;
 mod judge;
 mod lives;
+mod suffer;
 
 use peerage_core::commons::network::NodeVersion;
 use peerage_core::http::Site;
@@ -15,7 +16,8 @@ use peerage_core::verify::Verdict;
 use peerage_core::{CallError, Input, Outbox, Output, VerifyId};
 
 use crate::engine::{Engine, Machine};
-use crate::exchange::{Exchanges, Ticket};
+use crate::exchange::{Exchanges, Place, Ticket};
+use crate::group::Group;
 use crate::host::Host;
 use crate::nemesis::Fault;
 use crate::network::Network;
@@ -24,8 +26,9 @@ use crate::oracle::Findings;
 use crate::roster::Roster;
 use crate::schedule::Key;
 use crate::seed::{Luck, Seeds};
-use crate::trace::{Log, Tally, fold_input, fold_output};
+use crate::trace::{Tally, fold_input, fold_output};
 use crate::verify::Memo;
+use crate::watch::Watchers;
 use crate::workload::Workload;
 
 /// Everything that can happen in a world.
@@ -39,12 +42,18 @@ pub enum Event {
     Arrive(Ticket),
     /// The news that there is no answer reaches whoever asked.
     Fail(Ticket, CallError),
-    /// Something goes wrong, or right again.
+    /// A fault begins.
     Fault(u32),
+    /// A fault ends, or comes to its second part.
+    FaultEnds(u32),
     /// Whoever is asked notices that the caller has gone.
     Hangup(Ticket),
     /// A user has waited long enough.
     Impatient(Ticket),
+    /// A busy node is free again.
+    Ready,
+    /// A connection breaks.
+    Reset(Ticket),
     /// A node starts for the first time.
     Start,
     /// A user acts.
@@ -60,7 +69,7 @@ pub enum Event {
 const _: () = assert!(size_of::<Event>() <= 12, "events are copied and sorted");
 
 /// Nodes, what lies between them, and who acts on them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     pub(crate) options: Options,
     pub(crate) seeds: Seeds,
@@ -71,7 +80,9 @@ pub struct World {
     pub(crate) memo: Memo,
     pub(crate) findings: Findings,
     pub(crate) faults: Vec<Fault>,
-    pub(crate) log: Log,
+    /// Who must become well in the end.
+    pub(crate) core: Group,
+    pub(crate) watchers: Watchers,
     /// Questions of nodes and users, by what is asked.
     pub(crate) messages: Tally,
     /// Events that nodes told of.
@@ -93,6 +104,18 @@ pub struct World {
 }
 
 impl World {
+    /// Shows whoever looks what did not hold since they were told last.
+    pub(crate) fn show_findings(&mut self) {
+        let Self {
+            watchers, findings, ..
+        } = self;
+        if watchers.any() {
+            for finding in findings.untold() {
+                watchers.each(|watch| watch.finding(finding));
+            }
+        }
+    }
+
     /// Makes sure that the node is woken when it wants to be.
     fn wake(&mut self, engine: &mut Engine<Event>, node: u32) {
         let host = &mut self.hosts[node as usize];
@@ -120,17 +143,60 @@ impl World {
         }
     }
 
-    /// Gives a node an input and carries out what it wants. `from` is who asks, for requests.
+    /// Gives a node an input, or has it wait if the node is held up. `from` is who asks, for
+    /// requests.
     fn feed(&mut self, engine: &mut Engine<Event>, node: u32, from: u32, input: Input) {
         let at = engine.now();
+        let host = &mut self.hosts[node as usize];
+        if host.node.is_none() {
+            return;
+        }
+        if host.occupied(at) {
+            host.backlog.push_back((from, input));
+        } else {
+            self.handle(engine, node, from, input);
+        }
+    }
+
+    /// A node that was held up goes on with what has waited.
+    fn ready(&mut self, engine: &mut Engine<Event>, node: u32) {
+        let at = engine.now();
+        loop {
+            let host = &mut self.hosts[node as usize];
+            if host.plight.paused || at < host.busy_until {
+                return;
+            }
+            let Some((from, input)) = host.backlog.pop_front() else {
+                host.prompt_since = host.prompt_since.max(at);
+                return;
+            };
+            self.handle(engine, node, from, input);
+        }
+    }
+
+    /// Gives a node an input and carries out what it wants.
+    fn handle(&mut self, engine: &mut Engine<Event>, node: u32, from: u32, input: Input) {
+        let at = engine.now();
+        // The node learns only now that a caller has gone.
+        if let Input::Hangup { id } = input {
+            let ticket = Ticket::of_request(id);
+            match self.exchanges.get_mut(ticket) {
+                Some(exchange) if exchange.place == Place::Asked => {
+                    self.exchanges.close(ticket);
+                }
+                // It answered before.
+                Some(_) | None => return,
+            }
+        }
         let host = &mut self.hosts[node as usize];
         let now = host.now(at);
         let Some(machine) = host.node.as_mut() else {
             return;
         };
         fold_input(&mut host.fold, at, from, &input);
-        if self.log.on() {
-            self.log.begin(at, node, from, &input);
+        if self.watchers.any() {
+            self.watchers
+                .each(|watch| watch.input(at, node, from, &input));
         }
         let request = match &input {
             Input::Request { id, request, .. } => Some((*id, request.scope())),
@@ -148,19 +214,24 @@ impl World {
         self.current = None;
         for output in outbox.drain() {
             fold_output(&mut self.hosts[node as usize].fold, &output);
-            if self.log.on() {
-                self.log.output(&output);
+            if self.watchers.any() {
+                self.watchers.each(|watch| watch.output(at, node, &output));
             }
             self.carry_out(engine, node, output, released);
         }
         self.outbox = outbox;
-        if self.log.on() {
-            self.log.end();
+        if self.watchers.any() {
+            self.watchers.each(|watch| watch.done(at, node));
         }
         if let Some((id, scope)) = request
             && let Some(exchange) = self.exchanges.get_mut(Ticket::of_request(id))
         {
             exchange.need = self.hosts[node as usize].promises.need(scope);
+        }
+        let host = &mut self.hosts[node as usize];
+        if host.plight.slow > 0 {
+            host.busy_until = at + host.plight.slow;
+            engine.at(host.busy_until, node, node, Event::Ready);
         }
         self.wake(engine, node);
     }
@@ -173,7 +244,7 @@ impl World {
                     return;
                 }
                 if let Some(ticket) = self.hosts[node as usize].take_call(id) {
-                    self.check_deadline(engine.now(), ticket);
+                    self.check_deadline(engine.now(), node, ticket);
                     self.give_up(engine, ticket, true);
                 }
             }
@@ -216,11 +287,18 @@ impl Machine for World {
             Event::Fail(ticket, error) => self.failed(engine, ticket, error),
             Event::Fault(index) => {
                 if self.stormy {
-                    self.suffer(engine, self.faults[index as usize]);
+                    self.suffer(engine, index);
+                }
+            }
+            Event::FaultEnds(index) => {
+                if self.stormy {
+                    self.recover(engine, index);
                 }
             }
             Event::Hangup(ticket) => self.hangup(engine, ticket),
             Event::Impatient(ticket) => self.give_up(engine, ticket, true),
+            Event::Ready => self.ready(engine, key.to),
+            Event::Reset(ticket) => self.reset(engine, ticket),
             Event::Start => self.start(engine, key.to),
             Event::User => self.act(engine, key.to),
             Event::Verdict(slot, run) => {
