@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use peerage_core::time::{Instant, Now};
 use peerage_core::{CallId, Input, Node};
 
+use crate::byzantine::Liar;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::exchange::Ticket;
@@ -35,6 +36,8 @@ pub struct Plight {
 pub struct Host {
     /// The node, while it is up.
     pub node: Option<Box<Node>>,
+    /// Who is here instead of a node, if it is one who misbehaves on purpose.
+    pub liar: Option<Box<Liar>>,
     /// How often it has started.
     pub run: u32,
     /// When it started last.
@@ -59,6 +62,8 @@ pub struct Host {
     pub fold: Fold,
     /// Whether it is looked at closely.
     pub audited: bool,
+    /// How many peers it was started with; they may be more than it takes.
+    pub restored_peers: usize,
     /// Whether it was asked to stop and still runs.
     pub draining: bool,
     /// When its one core for checks is free again.
@@ -75,6 +80,8 @@ impl Host {
     pub fn new(disk: Disk, skew: i64, audited: bool) -> Self {
         Self {
             node: None,
+            liar: None,
+            restored_peers: 0,
             run: 0,
             started: 0,
             started_local: 0,

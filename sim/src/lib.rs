@@ -18,6 +18,7 @@
 //! A [`world`] is driven by an [`engine`], which knows only time and order; what must hold is said
 //! by the [`oracle`]s.
 
+pub mod byzantine;
 pub mod clock;
 pub mod deck;
 pub mod disk;

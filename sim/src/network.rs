@@ -348,14 +348,14 @@ impl Network {
         &self.conditions
     }
 
-    /// All conditions end; nothing is lost or slow any more. Who is not of the core stays apart.
-    pub fn calm(&mut self, core: &Group) {
+    /// All conditions end; nothing is lost or slow any more, but nobody reaches `broken`.
+    pub fn calm(&mut self, broken: &Group) {
         self.conditions.clear();
         self.pipes.clear();
-        if *core != Group::All {
+        if *broken != Group::of([]) {
             let apart = Condition {
-                a: core.clone(),
-                b: core.others(),
+                a: broken.clone(),
+                b: broken.others(),
                 way: Way::Both,
                 effect: Effect::Partition {
                     spares_flight: false,

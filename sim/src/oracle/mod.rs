@@ -164,8 +164,9 @@ impl Findings {
     }
 }
 
-/// Looks at a node's tables and queues. `part` divides the limits, to see the oracle fail.
-pub fn bounds(node: &Node, part: u64, mut miss: impl FnMut(String)) {
+/// Looks at a node's tables and queues. It may keep the peers it was started with, even if another
+/// release took more of them. `part` divides the limits, to see the oracle fail.
+pub fn bounds(node: &Node, restored_peers: u64, part: u64, mut miss: impl FnMut(String)) {
     let config = node.config();
     let limits = &config.limits;
     let networks = u64::from(config.chains) + 1;
@@ -181,7 +182,7 @@ pub fn bounds(node: &Node, part: u64, mut miss: impl FnMut(String)) {
                 limits.commits_max + (limits.requests_max + limits.calls_max) as u64
             }
             "outputs_held" => (limits.requests_max + limits.calls_max) as u64 + 64,
-            "peers" => (limits.peers_max + config.known_peers.len()) as u64,
+            "peers" => restored_peers.max((limits.peers_max + config.known_peers.len()) as u64),
             "requests_owed" => limits.requests_max as u64,
             "sessions" => sessions,
             "verifications_in_flight" => limits.verifies_max as u64 * (sessions + 1),

@@ -2,12 +2,15 @@
 //!
 //! Everything here is drawn from the seed. What nodes do once they run is decided elsewhere.
 
+use std::collections::BTreeSet;
+
 use peerage_core::commons::network::{ChainwebVersion, NodeVersion};
 use peerage_core::http::Site;
 use peerage_core::{Config, Outbox};
 
 use super::judge::AUDIT_EVERY;
 use super::{Event, World};
+use crate::byzantine::Liar;
 use crate::disk::{Disk, DiskFault};
 use crate::engine::Engine;
 use crate::exchange::Exchanges;
@@ -50,7 +53,9 @@ impl World {
                 .collect()
         };
         let (late, lost) = (named(Kind::Join), named(Kind::Lose));
-        let core = core(&seeds, &options, &lost);
+        let liars = liars(&seeds, &options);
+        let out: BTreeSet<u32> = lost.iter().chain(&liars).copied().collect();
+        let core = core(&seeds, &options, &out);
         // Audited nodes are spread evenly.
         let stride = nodes.div_ceil(options.audited.max(1));
         let hosts: Vec<Host> = (0..nodes)
@@ -66,11 +71,19 @@ impl World {
                 Host::new(disk, skew, audited)
             })
             .collect();
+        let mut hosts = hosts;
+        for node in &liars {
+            let liar = Liar::new(&seeds, *node, nodes, options.chains);
+            hosts[*node as usize].liar = Some(Box::new(liar));
+        }
         let mut engine = Engine::new((nodes + users + 1) as usize);
         let starts = seeds.family("starts");
         for node in (0..nodes).filter(|node| late.binary_search(node).is_err()) {
             let at = starts.luck(node.into()).below(1_000_000);
             engine.at(at, node, node, Event::Start);
+        }
+        for node in &liars {
+            engine.at(1_000_000, *node, *node, Event::Lie);
         }
         let world = nodes + users;
         for (index, fault) in faults.iter().enumerate() {
@@ -159,14 +172,25 @@ impl World {
     }
 }
 
-/// Who must become well in the end: an arc of the ring, without those that are lost for ever.
-fn core(seeds: &Seeds, options: &Options, lost: &[u32]) -> Group {
-    if options.core >= 1_000 && lost.is_empty() {
+/// Who lies.
+fn liars(seeds: &Seeds, options: &Options) -> Vec<u32> {
+    let mut luck = seeds.family("liars").luck(u64::MAX);
+    let mut all: Vec<u32> = (0..options.nodes).collect();
+    let many = options.liars.min(options.nodes / 2);
+    (0..many)
+        .map(|_| all.swap_remove(luck.index(all.len())))
+        .collect()
+}
+
+/// Who must become well in the end: an arc of the ring, without those that are lost for ever, and
+/// those that lie.
+fn core(seeds: &Seeds, options: &Options, out: &BTreeSet<u32>) -> Group {
+    if options.core >= 1_000 && out.is_empty() {
         return Group::All;
     }
     let nodes = options.nodes;
     let size = (u64::from(nodes) * u64::from(options.core)).div_ceil(1_000) as u32;
     let first = seeds.family("core").luck(0).below(nodes.into()) as u32;
     let arc = (0..size.clamp(2, nodes)).map(|step| (first + step) % nodes);
-    Group::of(arc.filter(|node| lost.binary_search(node).is_err()))
+    Group::of(arc.filter(|node| !out.contains(node)))
 }

@@ -182,7 +182,9 @@ impl World {
             }
             return;
         }
-        if self.hosts[callee as usize].node.is_none() || plight.refuses {
+        let host = &self.hosts[callee as usize];
+        let lies = host.liar.is_some();
+        if (host.node.is_none() && !lies) || plight.refuses {
             return self.fail(engine, ticket, CallError::Refused);
         }
         let impostor = plight.impersonated || exchange.impostor;
@@ -237,6 +239,9 @@ impl World {
             if let Some(exchange) = self.exchanges.get_mut(ticket) {
                 exchange.request = Some(request.clone());
             }
+        }
+        if lies {
+            return self.ask_liar(engine, ticket, callee, &request);
         }
         let from = match caller.checked_sub(self.options.nodes) {
             None => self.roster.caller(caller),
@@ -326,7 +331,7 @@ impl World {
     }
 
     /// Puts an answer on its way.
-    fn give_back(&mut self, engine: &mut Engine<Event>, ticket: Ticket) {
+    pub(super) fn give_back(&mut self, engine: &mut Engine<Event>, ticket: Ticket) {
         let now = engine.now();
         let Some(exchange) = self.exchanges.get_mut(ticket) else {
             return;

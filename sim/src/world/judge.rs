@@ -61,8 +61,9 @@ impl World {
             1
         };
         self.findings.looked(Oracle::Bounds);
+        let restored = self.hosts[node as usize].restored_peers as u64;
         let findings = &mut self.findings;
-        crate::oracle::bounds(machine, part, |text| {
+        crate::oracle::bounds(machine, restored, part, |text| {
             findings.miss(at, Some(node), Oracle::Bounds, text);
         });
     }

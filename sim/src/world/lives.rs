@@ -4,6 +4,8 @@
 //! crashed is told, unless the crash is silent. When things go wrong is for the nemesis to say, and
 //! what that does is in `suffer`.
 
+use peerage_core::commons::Row as CommonsRow;
+use peerage_core::rooms::Row as AnyRow;
 use peerage_core::{CallError, CallId, CommitSeq, Input, Node, Row};
 
 use super::{Event, World};
@@ -19,7 +21,7 @@ impl World {
     /// Starts a node with what its disk holds.
     pub(super) fn start(&mut self, engine: &mut Engine<Event>, node: u32) {
         let host = &self.hosts[node as usize];
-        if host.node.is_some() || host.plight.lost {
+        if host.node.is_some() || host.liar.is_some() || host.plight.lost {
             return;
         }
         let at = engine.now();
@@ -46,6 +48,8 @@ impl World {
             }
             Err(error) => Err(error.to_string()),
             Ok(rows) => {
+                let peer = |row: &&Row| matches!(row, AnyRow::Commons(CommonsRow::Peer(..)));
+                host.restored_peers = rows.iter().filter(peer).count();
                 let now = host.now(at);
                 Node::restore(config, seed, now, rows).map_err(|error| error.to_string())
             }

@@ -7,6 +7,7 @@
 mod build;
 mod deliver;
 mod judge;
+mod lies;
 mod lives;
 mod suffer;
 
@@ -60,6 +61,10 @@ pub enum Event {
     User,
     /// A check is done; the verdict waits in a slot. The second is the run of the node.
     Verdict(u32, u32),
+    /// A liar acts.
+    Lie,
+    /// A liar answers.
+    Lied(Ticket),
     /// A node may want to be woken.
     Wake,
     /// A write of a disk is done, in this run of its node.
@@ -297,6 +302,8 @@ impl Machine for World {
             }
             Event::Hangup(ticket) => self.hangup(engine, ticket),
             Event::Impatient(ticket) => self.give_up(engine, ticket, true),
+            Event::Lie => self.lie(engine, key.to),
+            Event::Lied(ticket) => self.lied(engine, ticket),
             Event::Ready => self.ready(engine, key.to),
             Event::Reset(ticket) => self.reset(engine, ticket),
             Event::Start => self.start(engine, key.to),

@@ -7,6 +7,7 @@ use peerage_core::{CallError, CallId, Input};
 use super::{Event, World};
 use crate::engine::Engine;
 use crate::exchange::{Place, Ticket};
+use crate::group::Group;
 use crate::host::Host;
 use crate::nemesis::{Fault, Unsynced, What};
 use crate::network::{Condition, Effect};
@@ -261,7 +262,12 @@ impl World {
         self.stormy = false;
         self.watchers.each(|watch| watch.calm(at));
         let core = self.core.clone();
-        self.network.calm(&core);
+        // Who lies goes on answering.
+        let hosts = &self.hosts;
+        let broken = core.others();
+        let broken = broken.members(self.options.nodes);
+        let broken = Group::of(broken.filter(|node| hosts[*node as usize].liar.is_none()));
+        self.network.calm(&broken);
         for node in core.members(self.options.nodes) {
             // A node that was asked to stop stops, at last; so does one of an older release.
             let host = &mut self.hosts[node as usize];

@@ -82,6 +82,18 @@ pub struct Page {
     pub(crate) rendered: OnceLock<Bytes>,
 }
 
+impl Page {
+    /// A page of these peers.
+    #[must_use]
+    pub fn new(items: Vec<PeerInfo>, next: Option<u64>) -> Self {
+        Self {
+            items,
+            next,
+            rendered: OnceLock::new(),
+        }
+    }
+}
+
 impl PartialEq for Page {
     fn eq(&self, other: &Self) -> bool {
         (&self.items, self.next) == (&other.items, other.next)

@@ -1,0 +1,91 @@
+//! What liars do in a world: their questions and answers cross like everybody's.
+
+use peerage_core::{Listener, Part, Request, Response, Trust};
+
+use super::{Event, World};
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::exchange::{Exchange, Place, Ticket};
+
+/// How long a liar waits for an answer, in microseconds.
+const PATIENCE: u64 = 30_000_000;
+
+impl World {
+    /// A liar bothers somebody.
+    pub(super) fn lie(&mut self, engine: &mut Engine<Event>, node: u32) {
+        if !self.stormy {
+            return;
+        }
+        let now = engine.now();
+        let wall = Clock::new(0).wall(now).as_secs();
+        let Some(liar) = &mut self.hosts[node as usize].liar else {
+            return;
+        };
+        let (target, request) = liar.act(&self.roster, wall);
+        let pause = liar.pause();
+        engine.after(pause, node, node, Event::Lie);
+        self.messages.count(request.name());
+        let ticket = self.exchanges.open(Exchange {
+            caller: node,
+            caller_run: 0,
+            callee: target,
+            call: None,
+            trust: Trust::Anyone,
+            part: Part::Body,
+            listener: Listener::P2p,
+            name: request.name(),
+            impostor: false,
+            request: Some(request),
+            keeps: true,
+            response: None,
+            place: Place::Travelling,
+            given_up: false,
+            sent: now,
+            arrives: now,
+            need: 0,
+        });
+        self.send(engine, ticket, node, target);
+        engine.after(PATIENCE, node, node, Event::Impatient(ticket));
+    }
+
+    /// A liar is asked. It answers whatever it likes, but what the caller can read of that is for
+    /// the caller's own reader to say.
+    pub(super) fn ask_liar(
+        &mut self,
+        engine: &mut Engine<Event>,
+        ticket: Ticket,
+        node: u32,
+        request: &Request,
+    ) {
+        let Some(exchange) = self.exchanges.get_mut(ticket) else {
+            return;
+        };
+        let head = exchange.part == Part::Head;
+        let liar = self.hosts[node as usize].liar.as_mut();
+        match liar.and_then(|liar| liar.answer(&self.roster, request)) {
+            None => {
+                exchange.place = Place::Gone;
+                if exchange.given_up {
+                    self.exchanges.close(ticket);
+                }
+            }
+            Some((after, response)) => {
+                let reply = response.encode();
+                exchange.response = Some(if head {
+                    Response::Opaque(response.status())
+                } else {
+                    request.decode_response(reply.status.as_u16(), &reply.body)
+                });
+                engine.after(after, node, node, Event::Lied(ticket));
+            }
+        }
+    }
+
+    /// A liar's answer leaves.
+    pub(super) fn lied(&mut self, engine: &mut Engine<Event>, ticket: Ticket) {
+        let asked = |exchange: &&mut Exchange| exchange.place == Place::Asked;
+        if self.exchanges.get_mut(ticket).filter(asked).is_some() {
+            self.give_back(engine, ticket);
+        }
+    }
+}
