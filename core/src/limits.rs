@@ -38,9 +38,6 @@ pub const ADDRESSES_MAX: usize = 16_384;
 pub const PAGE_DEFAULT: usize = 64;
 /// Items of a peer page at most. Source: Chainweb paging.
 pub const PAGE_MAX: usize = 512;
-/// How old a recent-modification entry may be, in insertions, before its cursor is void. Source:
-/// Chainweb's in-memory pool.
-pub const RECENT_LOG_MAX: usize = 2048;
 /// Peers taken from one page of a peer we sync with. Source: Chainweb `syncFromPeer`.
 pub const SYNC_PEERS_MAX: usize = 32;
 /// Probes of learned peers that run at the same time. Source: Chainweb `syncFromPeer`.
@@ -109,6 +106,9 @@ pub struct Limits {
     pub requests_max: usize,
     /// Missing hashes asked for in one lookup.
     pub lookup_slice_max: usize,
+    /// How old a mark may be, in insertions, before it is void and gets everything. Source:
+    /// Chainweb's in-memory pool, 2,048.
+    pub recent_log_max: usize,
     /// Signature checks under way for one source.
     pub verifies_max: usize,
 }
@@ -126,6 +126,7 @@ impl Default for Limits {
             probes_max: 256,
             probes_per_source_max: 16,
             push_queue_max: 4_096,
+            recent_log_max: 2_048,
             requests_max: 16_384,
             lookup_slice_max: 512,
             verifies_max: 4_096,

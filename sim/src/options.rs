@@ -214,6 +214,25 @@ impl Options {
         self.work.put = 10;
     }
 
+    /// Tables and queues that are so small that their edges are met, each in some runs only.
+    fn tighten(&mut self, luck: &mut Luck) {
+        let mut few = |bound: &mut usize, from: u64, to: u64| {
+            let drawn = luck.range(from, to) as usize;
+            if luck.below(8) == 0 && self.nodes <= 1_000 {
+                *bound = drawn;
+            }
+        };
+        let limits = &mut self.limits;
+        few(&mut limits.bans_max, 3, 20);
+        few(&mut limits.calls_per_peer_max, 4, 16);
+        few(&mut limits.lookup_slice_max, 1, 20);
+        few(&mut limits.pool_bytes_max, 3_000, 100_000);
+        few(&mut limits.pool_max, 3, 60);
+        few(&mut limits.push_queue_max, 1, 50);
+        few(&mut limits.recent_log_max, 1, 60);
+        few(&mut limits.verifies_max, 4, 60);
+    }
+
     /// The other kinds of faults, each in some runs only.
     fn widen(&mut self, luck: &mut Luck) {
         // A few times per node and hour in large worlds, more often in small ones.
@@ -236,6 +255,7 @@ impl Options {
             (2, Latency::Uniform(from, to)) => Latency::Normal(to, from),
             (_, latency) => latency,
         };
+        self.tighten(luck);
         self.shuffle = luck.below(2) == 0;
         self.core = if luck.below(3) == 0 {
             luck.range(500, 1_000) as u32

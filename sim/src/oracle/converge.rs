@@ -19,11 +19,29 @@ pub fn obstacle<'a>(
     total: u32,
     agreeing: usize,
 ) -> Option<String> {
+    // A full pool drops what others keep, so nothing can be said of equality.
+    if nodes.clone().any(|(_, node)| full(node)) {
+        return peers(roster, nodes, total, agreeing);
+    }
     // Sizes first: to look at every peer, or every pool, of thousands of nodes is dear.
     sizes(nodes.clone())
         .or_else(|| peers(roster, nodes.clone(), total, agreeing))
         .or_else(|| pools(nodes))
 }
+
+/// Whether a pool of the node may have no room for one more command.
+fn full(node: &Node) -> bool {
+    let limits = &node.config().limits;
+    let mut full = false;
+    node.gauges(&mut |name, value| {
+        full |= name == POOL_GAUGE && value >= limits.pool_max as u64
+            || name == "mempool_bytes" && value + COMMAND_BYTES >= limits.pool_bytes_max as u64;
+    });
+    full
+}
+
+/// No command of a workload is larger.
+const COMMAND_BYTES: u64 = 2_048;
 
 /// Everybody must know a few others, and nobody may be out of reach of the rest.
 fn peers<'a>(

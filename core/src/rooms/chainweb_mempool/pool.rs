@@ -8,7 +8,7 @@ use super::command::Command;
 use super::insert::InsertError;
 use super::key::TxHash;
 use super::types::Mark;
-use crate::limits::{BAD_MAX, Limits, MINED_MAX, RECENT_LOG_MAX};
+use crate::limits::{BAD_MAX, Limits, MINED_MAX};
 use crate::lookup::Lookup;
 use crate::rng::Stream;
 
@@ -20,6 +20,8 @@ pub(super) struct Pool {
     inserted: u64,
     /// The newest insertions, oldest first; all of one batch have one number.
     recent: VecDeque<(u64, TxHash)>,
+    /// How many of them are kept.
+    recent_max: usize,
     entries: Vec<Entry>,
     places: Lookup<TxHash, usize>,
     bytes: usize,
@@ -60,6 +62,7 @@ impl Pool {
             nonce: rng.bits().cast_signed(),
             inserted: 0,
             recent: VecDeque::new(),
+            recent_max: limits.recent_log_max,
             entries: Vec::new(),
             places: Lookup::new(rng.bits()),
             bytes: 0,
@@ -119,7 +122,7 @@ impl Pool {
         };
         let valid = since.filter(|since| {
             since.nonce == self.nonce
-                && since.since > inserted.saturating_sub(RECENT_LOG_MAX as i64)
+                && since.since > inserted.saturating_sub(self.recent_max as i64)
                 && since.since <= inserted
         });
         let Some(since) = valid else {
@@ -208,7 +211,7 @@ impl Pool {
             }
         };
         self.recent.push_back((number, hash));
-        if self.recent.len() > RECENT_LOG_MAX {
+        if self.recent.len() > self.recent_max {
             self.recent.pop_front();
         }
         stored
