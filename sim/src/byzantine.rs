@@ -118,6 +118,10 @@ impl Liar {
 
     /// What it says to a question, and after how many microseconds; nothing, if it never does.
     pub fn answer(&mut self, roster: &Roster, request: &Request) -> Option<(u64, Response)> {
+        // Bans are for operators; on the listener that others reach there are none.
+        if matches!(request, Request::Bans(_)) {
+            return Some((0, Response::Opaque(403)));
+        }
         if self.heard.len() < HEARD_MAX {
             self.heard.push(request.clone());
         } else {

@@ -40,6 +40,8 @@ enum Stored {
 /// What a disk gets wrong on purpose, so that an oracle can be seen to notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskFault {
+    /// Does not look whether bits have changed.
+    Blind,
     /// Says durable at once and writes two commits later.
     Early,
     /// Never writes what a commit deletes.
@@ -169,7 +171,7 @@ impl Disk {
         };
         let keep = match self.fault {
             Some(DiskFault::Early) => upto.saturating_sub(2),
-            Some(DiskFault::Hoards) | None => upto,
+            Some(DiskFault::Blind | DiskFault::Hoards) | None => upto,
         };
         self.apply(keep)?;
         self.reported = upto;
@@ -235,7 +237,8 @@ impl Disk {
                 None => self.rows.remove(&key),
             };
         }
-        if self.seal.is_some_and(|seal| seal != self.sum()) {
+        let blind = self.fault == Some(DiskFault::Blind);
+        if !blind && self.seal.is_some_and(|seal| seal != self.sum()) {
             return Err(DiskError::Damaged);
         }
         self.read()

@@ -75,6 +75,8 @@ pub enum Sabotage {
     DiskEarly,
     /// Disks never delete.
     DiskHoards,
+    /// Disks do not look whether bits have changed.
+    DamageIgnored,
     /// Calls that are given up are never heard of as such.
     DeafToAbandon,
     /// One node hears nobody, for ever.

@@ -1,7 +1,8 @@
 //! What happens next: a ring of buckets of one millisecond, and a heap for what lies beyond.
 //!
-//! A bucket is sorted when it is opened. The order is (time, to, from, the sender's count), never
-//! the order of insertion, so that several threads could fill one schedule and get the same run.
+//! A bucket is sorted when it is opened. The order is (time, to, from, the sender's count), or at
+//! one instant an order that a seed draws, and never the order of insertion, so that several threads
+//! could fill one schedule and get the same run.
 //! Events are small and copied; whatever is large waits in a slab and is named by its index.
 
 use std::cmp::Ordering;
@@ -17,6 +18,8 @@ const BUCKET: u64 = 1_000;
 pub struct Key {
     /// Microseconds since the world began.
     pub at: u64,
+    /// Comes before all else among events of one instant. Zero, unless their order is drawn.
+    pub tie: u32,
     /// To whom it happens.
     pub to: u32,
     /// Who caused it.
@@ -26,10 +29,10 @@ pub struct Key {
 }
 
 impl Key {
-    const fn rank(&self) -> (u128, u32) {
+    const fn rank(&self) -> (u128, u64) {
         (
-            (self.at as u128) << 64 | (self.to as u128) << 32 | self.from as u128,
-            self.count,
+            (self.at as u128) << 64 | (self.tie as u128) << 32 | self.to as u128,
+            (self.from as u64) << 32 | self.count as u64,
         )
     }
 }
@@ -167,6 +170,17 @@ impl<E: Copy> Schedule<E> {
         Some((entry.key, entry.what))
     }
 
+    /// The next events, at most `many`, in their order. Looks at all that waits: not for hot paths.
+    #[must_use]
+    pub fn next(&self, many: usize) -> Vec<(Key, E)> {
+        let all = self.ring.iter().flatten();
+        let all = all.chain(&self.open).chain(&self.late).chain(&self.far);
+        let mut all: Vec<(Key, E)> = all.map(|entry| (entry.key, entry.what)).collect();
+        all.sort_unstable_by_key(|(key, _)| *key);
+        all.truncate(many);
+        all
+    }
+
     #[inline]
     fn put(&mut self, bucket: u64, entry: Entry<E>) {
         let slot = (bucket % BUCKETS) as usize;
@@ -235,6 +249,7 @@ mod tests {
                 let span = spans[luck.index(spans.len())];
                 let key = Key {
                     at: now + luck.below(span),
+                    tie: 0,
                     to: luck.below(3) as u32,
                     from: luck.below(3) as u32,
                     count,
@@ -257,6 +272,13 @@ mod tests {
                 }
             }
             assert_eq!(schedule.len(), heap.len());
+            if count.is_multiple_of(50) {
+                let mut all: Vec<Key> = heap.iter().map(|entry| entry.key).collect();
+                all.sort_unstable();
+                all.truncate(5);
+                let next: Vec<Key> = schedule.next(5).iter().map(|(key, _)| *key).collect();
+                assert_eq!(next, all);
+            }
         }
         while let Some(entry) = heap.pop() {
             assert_eq!(
@@ -289,6 +311,7 @@ mod tests {
             schedule.push(
                 Key {
                     at: 5_000,
+                    tie: 0,
                     to,
                     from,
                     count,

@@ -1,5 +1,7 @@
 //! Named scenarios at fixed seeds, determinism, and oracles that can be seen to fail.
 
+mod faults;
+
 use peerage_sim::nemesis::Kind;
 use peerage_sim::nemesis::draw::Rate;
 use peerage_sim::{Options, Oracle, Report, Sabotage, Wire, run};
@@ -183,6 +185,15 @@ fn a_disk_that_answers_before_it_writes_is_noticed() {
 #[test]
 fn a_disk_that_never_deletes_is_noticed() {
     check_notices(Sabotage::DiskHoards, Oracle::Export);
+}
+
+#[test]
+fn a_disk_that_ignores_damage_is_noticed() {
+    let mut options = Options::drawn(11, 6, 40 * SECOND, false);
+    options.sabotage = Some(Sabotage::DamageIgnored);
+    options.more_faults = vec!["20s disk-flip n2 for 5s".parse().expect("a fault")];
+    let report = go(options);
+    assert!(report.findings.misses(Oracle::Damage) > 0, "{report}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub mod durable;
 use std::fmt;
 
 use peerage_core::Node;
-use peerage_core::limits::{HINTS_MAX, LEARNED_MAX};
+use peerage_core::limits::{HINTS_MAX, LEARNED_MAX, RELOAD_CHUNK_MAX};
 
 /// One thing that must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,8 +184,8 @@ pub fn bounds(node: &Node, restored_peers: u64, part: u64, mut miss: impl FnMut(
             }
             "outputs_held" => (limits.requests_max + limits.calls_max) as u64 + 64,
             "peers" => restored_peers.max((limits.peers_max + config.known_peers.len()) as u64),
-            // What is pushed to a peer waits in that peer's session.
-            "mempool_push_queue" => limits.push_queue_max as u64 * sessions,
+            // What is pushed to a peer waits in that peer's session, at first the whole pool.
+            "mempool_push_queue" => limits.push_queue_max.max(limits.pool_max) as u64 * sessions,
             "mempool_bytes" => limits.pool_bytes_max as u64 * u64::from(config.chains),
             "mempool_pending" => limits.pool_max as u64 * u64::from(config.chains),
             "hints_waiting" => HINTS_MAX as u64,
@@ -193,7 +193,10 @@ pub fn bounds(node: &Node, restored_peers: u64, part: u64, mut miss: impl FnMut(
             "probes_in_flight" => limits.probes_max as u64,
             "requests_owed" => limits.requests_max as u64,
             "sessions" => sessions,
-            "verifications_in_flight" => limits.verifies_max as u64 * (sessions + 1),
+            // What was pending before a restart is checked again, a chunk at a time.
+            "verifications_in_flight" => {
+                limits.verifies_max as u64 * (sessions + 1) + RELOAD_CHUNK_MAX as u64
+            }
             _ => return,
         };
         if value > limit / part {

@@ -37,6 +37,7 @@ impl World {
         let mut luck = seeds.family("world").luck(0);
         let disks = seeds.family("disks");
         let fault = match options.sabotage {
+            Some(Sabotage::DamageIgnored) => Some(DiskFault::Blind),
             Some(Sabotage::DiskEarly) => Some(DiskFault::Early),
             Some(Sabotage::DiskHoards) => Some(DiskFault::Hoards),
             _ => None,
@@ -77,6 +78,9 @@ impl World {
             hosts[*node as usize].liar = Some(Box::new(liar));
         }
         let mut engine = Engine::new((nodes + users + 1) as usize);
+        if options.shuffle {
+            engine.shuffle(seeds.family("ties").luck(0).bits());
+        }
         let starts = seeds.family("starts");
         for node in (0..nodes).filter(|node| late.binary_search(node).is_err()) {
             let at = starts.luck(node.into()).below(1_000_000);
