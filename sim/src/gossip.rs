@@ -46,10 +46,36 @@ pub struct Counts {
     pub hash: u64,
 }
 
+/// One node, in one cache line: its luck, and which messages it knows.
+#[derive(Clone, Debug)]
+struct Member {
+    luck: Luck,
+    /// A bit for each place in the town's index of messages.
+    known: [u64; KNOWN_WORDS],
+}
+
+/// Room for every message of the workload, and some more.
+const KNOWN_WORDS: usize = 4;
+
+const _: () = assert!(MESSAGES as usize <= KNOWN_WORDS * 64);
+
+impl Member {
+    /// Learns a message; tells whether it was new.
+    #[inline]
+    fn learn(&mut self, place: u32) -> bool {
+        let word = &mut self.known[place as usize / 64];
+        let bit = 1 << (place % 64);
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+}
+
 #[derive(Debug)]
 struct Town {
-    known: Vec<Lookup<u64, ()>>,
-    luck: Vec<Luck>,
+    members: Vec<Member>,
+    /// Every message that anybody has met, and its place in this index.
+    index: Lookup<u64, u32>,
     network: Network,
     payloads: Vec<Arc<[u8]>>,
     counts: Counts,
@@ -80,16 +106,20 @@ impl Town {
             request_loss: 10_000,
             ..Links::sound(Latency::Uniform(40_000, 59_999))
         };
+        let family = seeds.family("gossip");
         let payload = |number: u32| {
             let mut bytes = [0xa5; 200];
             bytes[..8].copy_from_slice(&u64::from(number).to_le_bytes());
             Arc::from(bytes)
         };
         Self {
-            known: (0..nodes).map(|node| Lookup::new(node.into())).collect(),
-            luck: (0..nodes)
-                .map(|node| seeds.family("gossip").luck(node.into()))
+            members: (0..nodes)
+                .map(|node| Member {
+                    luck: family.luck(node.into()),
+                    known: [0; KNOWN_WORDS],
+                })
                 .collect(),
+            index: Lookup::new(seed),
             network: Network::new(links, nodes, 0, seeds.family("network")),
             payloads: (0..MESSAGES).map(payload).collect(),
             counts: Counts::default(),
@@ -110,15 +140,24 @@ impl Town {
             .copied()
             .map_or(0, u64::from_le_bytes);
         self.fold.word(id);
-        if self.known[key.to as usize].insert(id, ()).is_some() {
+        let next = self.index.len() as u32;
+        let place = match self.index.get(&id) {
+            Some(place) => *place,
+            None => {
+                self.index.insert(id, next);
+                next
+            }
+        };
+        let nodes = self.members.len() as u64;
+        let member = &mut self.members[key.to as usize];
+        if !member.learn(place) {
             return;
         }
         self.counts.learned += 1;
-        let nodes = self.known.len() as u64;
         let mut chosen = [key.to; FAN_OUT + 1];
         for place in 1..=FAN_OUT {
             let other = loop {
-                let other = self.luck[key.to as usize].below(nodes) as u32;
+                let other = member.luck.below(nodes) as u32;
                 if !chosen[..place].contains(&other) {
                     break other;
                 }
@@ -165,7 +204,7 @@ pub fn timers(seed: u64, nodes: u32) -> Counts {
     let mut town = Town::new(seed, nodes);
     let mut engine = Engine::new(nodes as usize);
     for node in 0..nodes {
-        let first = town.luck[node as usize].below(1_000_000);
+        let first = town.members[node as usize].luck.below(1_000_000);
         engine.at(first, node, node, Event::Wake);
     }
     engine.run(&mut town, 60_000_000);

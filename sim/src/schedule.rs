@@ -80,6 +80,8 @@ impl<E> PartialOrd for Entry<E> {
 #[derive(Clone, Debug)]
 pub struct Schedule<E> {
     ring: Vec<Vec<Entry<E>>>,
+    /// Emptied buckets, whose memory is warm: the ring is longer than what waits.
+    spare: Vec<Vec<Entry<E>>>,
     /// One bit for each bucket that holds something.
     occupied: Vec<u64>,
     /// The bucket that is open, latest first.
@@ -106,6 +108,7 @@ impl<E: Copy> Schedule<E> {
             ring: std::iter::repeat_with(Vec::new)
                 .take(BUCKETS as usize)
                 .collect(),
+            spare: Vec::new(),
             occupied: vec![0; (BUCKETS / 64) as usize],
             open: Vec::new(),
             late: BinaryHeap::new(),
@@ -184,7 +187,13 @@ impl<E: Copy> Schedule<E> {
     #[inline]
     fn put(&mut self, bucket: u64, entry: Entry<E>) {
         let slot = (bucket % BUCKETS) as usize;
-        self.ring[slot].push(entry);
+        let bucket = &mut self.ring[slot];
+        if bucket.capacity() == 0
+            && let Some(spare) = self.spare.pop()
+        {
+            *bucket = spare;
+        }
+        bucket.push(entry);
         self.occupied[slot / 64] |= 1 << (slot % 64);
     }
 
@@ -204,7 +213,11 @@ impl<E: Copy> Schedule<E> {
             }
         }
         let slot = (next % BUCKETS) as usize;
-        std::mem::swap(&mut self.open, &mut self.ring[slot]);
+        let full = std::mem::take(&mut self.ring[slot]);
+        let spare = std::mem::replace(&mut self.open, full);
+        if spare.capacity() > 0 {
+            self.spare.push(spare);
+        }
         self.occupied[slot / 64] &= !(1 << (slot % 64));
         self.open
             .sort_unstable_by_key(|entry| std::cmp::Reverse(entry.key));
