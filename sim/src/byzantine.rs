@@ -77,6 +77,11 @@ impl Liar {
         }
     }
 
+    /// All luck comes from this stream from now on.
+    pub fn reseed(&mut self, luck: Luck) {
+        self.luck = luck;
+    }
+
     /// How long it waits until it acts again, in microseconds.
     pub fn pause(&mut self) -> u64 {
         if self.habits[FLOODS] {

@@ -1,21 +1,27 @@
 //! The arguments of the program and what they mean.
 
 use std::ops::Range;
-use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use peerage_sim::group::Group;
-use peerage_sim::nemesis::{Fault, What};
+use peerage_sim::nemesis::{Fault, KINDS_HELP, What};
 use peerage_sim::network::Way;
-use peerage_sim::{Options, Wire};
+use peerage_sim::text::{self, Exactly};
+use peerage_sim::{Options, Sabotage, Wire};
+
+use crate::commands;
 
 /// Runs many peerage nodes in one process, under faults, from one seed.
 #[derive(Debug, Parser)]
-#[command(name = "peerage-sim", version, about, after_long_help = LONG_HELP)]
+#[command(name = "peerage-sim", version, about, after_long_help = long_help())]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+fn long_help() -> String {
+    LONG_HELP.replace("{KINDS}", KINDS_HELP)
 }
 
 const LONG_HELP: &str = "\
@@ -34,6 +40,10 @@ Oracles watch every run; a violated one is named, with its first findings, and t
   panic      nothing panics
   wire       with --wire bytes, what crosses as HTTP comes back equal
 
+Faults are drawn from the seed, each kind in some runs only; or they are read from a file, one a line:
+
+{KINDS}
+
 Examples:
   peerage-sim run --seed 7 --nodes 100 --duration 2m --partition 30s..50s
   peerage-sim run --seed 7 --wire bytes --trace /tmp/trace   # a line per event; the same hash
@@ -42,16 +52,26 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run one world and tell what happened.
-    #[command(after_long_help = LONG_HELP)]
-    Run(RunArgs),
-    /// Measure the engine with next to nothing in it.
-    Bench(BenchArgs),
+    #[command(after_long_help = long_help())]
+    Run(commands::run::RunArgs),
+    /// Run many seeds, on all cores and on as many machines as there are.
+    Sweep(commands::sweep::SweepArgs),
+    /// Put the results of several machines together.
+    Merge(commands::merge::MergeArgs),
+    /// Run up to a moment and look around; step, go back, branch.
+    Replay(commands::replay::ReplayArgs),
+    /// Show where two traces begin to differ.
+    DiffTraces(commands::replay::DiffArgs),
+    /// Shrink a failing run to the least that still fails, and write it as a scenario.
+    Minimize(commands::minimize::MinimizeArgs),
     /// Run seeds twice, in both wire modes and in two processes, and compare the hashes.
-    CheckDeterminism(CheckArgs),
+    CheckDeterminism(commands::check::CheckArgs),
+    /// Measure the engine with next to nothing in it.
+    Bench(commands::bench::BenchArgs),
 }
 
 #[derive(Args, Clone, Debug)]
-pub(crate) struct RunArgs {
+pub(crate) struct WorldArgs {
     /// The seed of all luck; any unsigned 64-bit number.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -70,9 +90,6 @@ pub(crate) struct RunArgs {
     /// Cut the network in half for a while, as in 30s..50s; may be given several times.
     #[arg(long, value_parser = span, value_name = "FROM..TO")]
     pub(crate) partition: Vec<Range<u64>>,
-    /// Print the faults, one a line.
-    #[arg(long)]
-    pub(crate) print_faults: bool,
     /// How many chains have mempools, instead of a drawn number.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=20))]
     pub(crate) chains: Option<u8>,
@@ -82,35 +99,16 @@ pub(crate) struct RunArgs {
     /// How many nodes are compared with their disks.
     #[arg(long)]
     pub(crate) audited: Option<u32>,
-    /// Print one JSON object on the last line.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Write a readable line per event.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) trace: Option<PathBuf>,
+    /// Do something wrong on purpose, so that an oracle can be seen to notice.
+    #[arg(long, hide = true, value_parser = sabotage)]
+    pub(crate) sabotage: Option<Sabotage>,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct CheckArgs {
-    /// The seeds, as in 0..20.
-    #[arg(long, default_value = "0..5", value_parser = seeds)]
-    pub(crate) seeds: Range<u64>,
-    /// How many nodes.
-    #[arg(long, default_value_t = 10)]
-    pub(crate) nodes: u32,
-    /// How long each run storms, in virtual time.
-    #[arg(long, default_value = "60s", value_parser = duration)]
-    pub(crate) duration: u64,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct BenchArgs {
-    /// The seed of all luck.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// How many nodes.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(5..=1_000_000))]
-    pub(crate) nodes: u32,
+pub(crate) fn sabotage(name: &str) -> Result<Sabotage, String> {
+    Sabotage::named(name).ok_or_else(|| {
+        let names: Vec<&str> = Sabotage::ALL.into_iter().map(Sabotage::name).collect();
+        format!("there are {}", names.join(", "))
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -133,7 +131,7 @@ impl From<WireArg> for Wire {
     }
 }
 
-impl RunArgs {
+impl WorldArgs {
     /// The options that the arguments ask for.
     pub(crate) fn options(&self) -> Result<Options, String> {
         let drawn = self.faults == "on";
@@ -167,23 +165,17 @@ impl RunArgs {
         if let Some(audited) = self.audited {
             options.audited = audited;
         }
+        options.sabotage = self.sabotage;
         Ok(options)
     }
 
     /// The command that does the same again.
     pub(crate) fn again(&self) -> String {
-        let seconds = |micros: u64| {
-            if micros.is_multiple_of(1_000_000) {
-                format!("{}s", micros / 1_000_000)
-            } else {
-                format!("{}ms", micros / 1_000)
-            }
-        };
         let mut line = format!(
             "peerage-sim run --seed {} --nodes {} --duration {}",
             self.seed,
             self.nodes,
-            seconds(self.duration),
+            Exactly(self.duration),
         );
         if self.wire != WireArg::Typed {
             line.push_str(&format!(" --wire {}", Wire::from(self.wire).name()));
@@ -192,7 +184,7 @@ impl RunArgs {
             line.push_str(&format!(" --faults {}", self.faults));
         }
         for span in &self.partition {
-            let span = format!("{}..{}", seconds(span.start), seconds(span.end));
+            let span = format!("{}..{}", Exactly(span.start), Exactly(span.end));
             line.push_str(&format!(" --partition {span}"));
         }
         if let Some(chains) = self.chains {
@@ -203,6 +195,9 @@ impl RunArgs {
         }
         if let Some(audited) = self.audited {
             line.push_str(&format!(" --audited {audited}"));
+        }
+        if let Some(sabotage) = self.sabotage {
+            line.push_str(&format!(" --sabotage {}", sabotage.name()));
         }
         line
     }
@@ -230,24 +225,10 @@ fn read_faults(path: &str, nodes: u32) -> Result<Vec<Fault>, String> {
 }
 
 /// A time as `250ms`, `90s`, `10m` or `1h`, in microseconds.
-fn duration(text: &str) -> Result<u64, String> {
-    let digits = text
-        .find(|letter: char| !letter.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let unit = match unit {
-        "ms" => 1_000,
-        "s" => 1_000_000,
-        "m" => 60_000_000,
-        "h" => 3_600_000_000,
-        _ => return Err("a time has a unit: 250ms, 90s, 10m, 1h".to_owned()),
-    };
-    number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit))
+pub(crate) fn duration(text: &str) -> Result<u64, String> {
+    text::time(text)
         .filter(|micros| *micros <= 1_000 * 3_600_000_000)
-        .ok_or_else(|| "a time is a number and a unit, up to 1000h".to_owned())
+        .ok_or_else(|| "a time is a number and a unit, up to 1000h: 250ms, 90s, 10m, 1h".to_owned())
 }
 
 fn span(text: &str) -> Result<Range<u64>, String> {
@@ -260,7 +241,7 @@ fn span(text: &str) -> Result<Range<u64>, String> {
     }
 }
 
-fn seeds(text: &str) -> Result<Range<u64>, String> {
+pub(crate) fn seeds(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("seeds are written 0..20")?;
     let number = |text: &str| {
         text.parse::<u64>()

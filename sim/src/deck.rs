@@ -10,6 +10,8 @@ use peerage_core::rooms::chainweb_mempool::sign::Draft;
 pub enum Make {
     /// Every node takes it.
     Valid,
+    /// Every node takes it, and soon drops it again.
+    Brief,
     /// It is for another chain.
     WrongChain,
     /// It expired before it was sent.
@@ -28,15 +30,19 @@ impl Make {
 /// How long a valid transaction may wait, in seconds; longer than any run.
 const TTL: i64 = 172_000;
 
+/// How long a brief one may wait, in seconds.
+const TTL_BRIEF: i64 = 30;
+
 /// The transaction with this number, signed by the owner of `key`.
 #[must_use]
 pub fn command(make: Make, number: u32, chain: u8, wall_secs: i64, key: [u8; 32]) -> Arc<Command> {
     let (chain, gas_price) = match make {
         Make::WrongChain => (chain + 1, "1e-7"),
         Make::Cheap => (chain, "1e-12"),
-        Make::Valid | Make::Expired | Make::Forged => (chain, "1e-7"),
+        Make::Valid | Make::Brief | Make::Expired | Make::Forged => (chain, "1e-7"),
     };
     let (creation_time, ttl) = match make {
+        Make::Brief => (wall_secs - 5, TTL_BRIEF),
         Make::Expired => (wall_secs - 7_200, 60),
         Make::Valid | Make::WrongChain | Make::Cheap | Make::Forged => (wall_secs - 60, TTL),
     };
@@ -70,7 +76,7 @@ mod tests {
 
     #[test]
     fn only_forged_commands_have_false_signatures() {
-        for make in [Make::Valid].into_iter().chain(Make::WRONG) {
+        for make in [Make::Valid, Make::Brief].into_iter().chain(Make::WRONG) {
             let command = command(make, 7, 0, 1_700_000_000, [3; 32]);
             assert_eq!(
                 Command::decode(&command.canonical_text()),

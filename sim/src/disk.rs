@@ -137,6 +137,11 @@ impl Disk {
         }
     }
 
+    /// All luck comes from this stream from now on.
+    pub fn reseed(&mut self, luck: Luck) {
+        self.luck = luck;
+    }
+
     /// Takes a commit. If a write begins with it, tells how long that takes.
     pub fn commit(&mut self, speed: &DiskSpeed, seq: u64, rows: Vec<Row>) -> Option<u64> {
         self.queue.push_back((seq, rows));

@@ -71,6 +71,18 @@ impl Member {
     }
 }
 
+impl Counts {
+    /// Adds those of another world; of one alone, the sum is what it was.
+    pub const fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.delivered += other.delivered;
+        self.lost += other.lost;
+        self.learned += other.learned;
+        self.woken += other.woken;
+        self.hash = self.hash.rotate_left(1) ^ other.hash;
+    }
+}
+
 #[derive(Debug)]
 struct Town {
     members: Vec<Member>,

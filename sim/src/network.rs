@@ -58,6 +58,16 @@ impl Links {
             late_chance: 0,
         }
     }
+
+    /// Takes away all that goes wrong on links by chance; what callers do stays.
+    pub fn make_sound(&mut self) {
+        *self = Self {
+            regions: self.regions.take(),
+            hangup_chance: self.hangup_chance,
+            late_chance: self.late_chance,
+            ..Self::sound(self.latency)
+        };
+    }
 }
 
 /// Where nodes are, and how long messages take from place to place.
@@ -167,6 +177,13 @@ impl Network {
             luck,
             conditions: Vec::new(),
             pipes: BTreeMap::new(),
+        }
+    }
+
+    /// All luck comes from these streams from now on.
+    pub fn reseed(&mut self, family: Family) {
+        for (party, luck) in (0..).zip(&mut self.luck) {
+            *luck = family.luck(party);
         }
     }
 
@@ -363,12 +380,7 @@ impl Network {
             };
             self.conditions.push((u32::MAX, apart));
         }
-        self.links = Links {
-            regions: self.links.regions.take(),
-            hangup_chance: self.links.hangup_chance,
-            late_chance: self.links.late_chance,
-            ..Links::sound(self.links.latency)
-        };
+        self.links.make_sound();
     }
 }
 

@@ -91,6 +91,45 @@ pub enum Sabotage {
     WireGarbled,
 }
 
+impl Sabotage {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::CommitsLost,
+        Self::DiskEarly,
+        Self::DiskHoards,
+        Self::DamageIgnored,
+        Self::DeafToAbandon,
+        Self::Hermit,
+        Self::TinyBounds,
+        Self::AnswersEaten,
+        Self::Panic,
+        Self::WireGarbled,
+    ];
+
+    /// The sabotage's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CommitsLost => "commits-lost",
+            Self::DiskEarly => "disk-early",
+            Self::DiskHoards => "disk-hoards",
+            Self::DamageIgnored => "damage-ignored",
+            Self::DeafToAbandon => "deaf-to-abandon",
+            Self::Hermit => "hermit",
+            Self::TinyBounds => "tiny-bounds",
+            Self::AnswersEaten => "answers-eaten",
+            Self::Panic => "panic",
+            Self::WireGarbled => "wire-garbled",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+}
+
 /// Everything that a run depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -258,6 +297,10 @@ impl Options {
             (_, latency) => latency,
         };
         self.tighten(luck);
+        let chains = luck.range(8, 21) as u8;
+        if luck.below(16) == 0 && self.nodes <= 12 {
+            self.chains = chains;
+        }
         self.shuffle = luck.below(2) == 0;
         self.core = if luck.below(3) == 0 {
             luck.range(500, 1_000) as u32

@@ -14,6 +14,7 @@ use crate::fold::Fold;
 use crate::nemesis::Fault;
 use crate::options::{Options, PAD, Time, Wire};
 use crate::oracle::{Finding, Findings, Oracle, converge};
+use crate::schedule::Key;
 use crate::trace::Tally;
 use crate::watch::Watch;
 use crate::world::{Event, World};
@@ -163,20 +164,58 @@ impl Run {
         }
     }
 
+    /// How many times something did not hold so far.
+    #[must_use]
+    pub fn findings(&self) -> u64 {
+        self.world.findings.total()
+    }
+
+    /// How many times this oracle was violated so far.
+    #[must_use]
+    pub const fn misses(&self, oracle: Oracle) -> u64 {
+        self.world.findings.misses(oracle)
+    }
+
     /// Lets everything happen that is due before `until`, or until the run is over.
     pub fn advance(&mut self, until: u64) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            while self.phase != Phase::Over && self.engine.now() < until {
-                let end = match self.phase {
-                    Phase::Storm => self.world.options.duration,
-                    Phase::Calm | Phase::Over => self.look,
-                };
-                self.engine.run(&mut self.world, until.min(end));
-                if self.engine.now() >= end {
-                    self.turn();
+        self.guarded(|run| {
+            while run.phase != Phase::Over && run.engine.now() < until {
+                let end = run.end_of_part();
+                run.engine.run(&mut run.world, until.min(end));
+                if run.engine.now() >= end {
+                    run.turn();
                 }
             }
-        }));
+        });
+    }
+
+    /// Lets one event happen, and tells which; nothing, if the run is over.
+    pub fn step(&mut self) -> Option<(Key, Event)> {
+        let mut stepped = None;
+        self.guarded(|run| {
+            while run.phase != Phase::Over && stepped.is_none() {
+                let end = run.end_of_part();
+                stepped = run.engine.step(&mut run.world, end);
+                if stepped.is_none() {
+                    run.engine.run(&mut run.world, end);
+                    run.turn();
+                }
+            }
+        });
+        stepped
+    }
+
+    /// When this part of the run is over, or is looked at again.
+    const fn end_of_part(&self) -> u64 {
+        match self.phase {
+            Phase::Storm => self.world.options.duration,
+            Phase::Calm | Phase::Over => self.look,
+        }
+    }
+
+    /// Does something that may panic, which is a finding.
+    fn guarded(&mut self, act: impl FnOnce(&mut Self)) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| act(self)));
         if let Err(payload) = outcome {
             let text = panic_text(payload.as_ref());
             let world = &mut self.world;
@@ -187,6 +226,29 @@ impl Run {
             self.phase = Phase::Over;
         }
         self.world.show_findings();
+    }
+
+    /// One fault more, from now on or later.
+    ///
+    /// # Errors
+    /// If it lies in the past, or befalls a node that there is not.
+    pub fn add_fault(&mut self, fault: Fault) -> Result<(), String> {
+        if fault.at < self.now() {
+            return Err("that time has passed".to_owned());
+        }
+        if let Some(node) = fault
+            .greatest()
+            .filter(|node| *node >= self.world.options.nodes)
+        {
+            return Err(format!("there is no node {node}"));
+        }
+        self.world.plan(&mut self.engine, fault);
+        Ok(())
+    }
+
+    /// From now on the network, the disks, the users and the liars draw from another seed.
+    pub fn reseed(&mut self, seed: u64) {
+        self.world.reseed(seed);
     }
 
     /// Comes from one part of the run to the next, if it is time.
@@ -238,7 +300,6 @@ impl Run {
     /// What the watchers met.
     pub fn finish(mut self) -> io::Result<Report> {
         let world = &mut self.world;
-        world.findings.looked(Oracle::Panic);
         world.show_findings();
         world.watchers.finish()?;
         Ok(self.report())
@@ -254,8 +315,11 @@ impl Run {
         fold.finish()
     }
 
-    fn report(self) -> Report {
+    /// What came of it so far.
+    #[must_use]
+    pub fn report(mut self) -> Report {
         let hash = self.hash();
+        self.world.findings.looked(Oracle::Panic);
         let world = self.world;
         Report {
             virtual_us: self.engine.now(),

@@ -68,6 +68,14 @@ impl Workload {
         }
     }
 
+    /// All luck comes from these streams from now on.
+    pub fn reseed(&mut self, seeds: &Seeds) {
+        let family = seeds.family("users");
+        for (user, luck) in (0..).zip(&mut self.users) {
+            *luck = family.luck(user);
+        }
+    }
+
     /// How long the user pauses before acting again.
     pub fn pause(&mut self, user: u32) -> u64 {
         let pause = self.work.pause;
@@ -78,6 +86,12 @@ impl Workload {
     #[must_use]
     pub fn acted(&self, user: u32) -> u32 {
         self.acted[user as usize]
+    }
+
+    /// How many times each user has acted.
+    #[must_use]
+    pub fn all_acted(&self) -> &[u32] {
+        &self.acted
     }
 
     /// What the user does now.
@@ -147,8 +161,13 @@ impl Workload {
         if self.sent.len() as u32 + count > self.work.fresh_max {
             return self.read(luck);
         }
+        let make = if luck.chance(80_000) {
+            Make::Brief
+        } else {
+            Make::Valid
+        };
         let commands: Vec<_> = (0..count)
-            .map(|_| self.make(Make::Valid, chain, wall_secs))
+            .map(|_| self.make(make, chain, wall_secs))
             .collect();
         self.sent
             .extend(commands.iter().map(|command| (chain, command.clone())));

@@ -223,10 +223,11 @@ impl Scene<'_> {
             },
             Kind::Jump => What::Jump {
                 nodes,
-                by: if luck.chance(500_000) {
-                    luck.below(3_600 * SECOND) as i64
-                } else {
-                    -(luck.below(60 * SECOND) as i64)
+                // Back only as far as a transaction's creation time may lie ahead.
+                by: match luck.below(8) {
+                    0 => luck.below(20 * 3_600 * SECOND) as i64,
+                    1..4 => luck.below(3_600 * SECOND) as i64,
+                    _ => -(luck.below(60 * SECOND) as i64),
                 },
             },
             Kind::Drift => What::Drift {

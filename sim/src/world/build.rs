@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::exchange::Exchanges;
 use crate::group::Group;
 use crate::host::Host;
-use crate::nemesis::{self, Kind};
+use crate::nemesis::{self, Fault, Kind};
 use crate::network::Network;
 use crate::options::{Options, Sabotage};
 use crate::oracle::Findings;
@@ -128,6 +128,28 @@ impl World {
             options,
         };
         (world, engine)
+    }
+
+    /// Plans one fault more.
+    pub(crate) fn plan(&mut self, engine: &mut Engine<Event>, fault: Fault) {
+        let world = self.options.nodes + self.options.work.users;
+        let number = self.faults.len() as u32;
+        engine.at(fault.at, world, world, Event::Fault(number));
+        self.faults.push(fault);
+    }
+
+    /// All luck but that of the nodes themselves comes from another seed from now on.
+    pub(crate) fn reseed(&mut self, seed: u64) {
+        let seeds = Seeds::new(seed);
+        self.network.reseed(seeds.family("network"));
+        self.workload.reseed(&seeds);
+        let (disks, liars) = (seeds.family("disks"), seeds.family("liars"));
+        for (node, host) in (0..).zip(&mut self.hosts) {
+            host.disk.reseed(disks.luck(node));
+            if let Some(liar) = &mut host.liar {
+                liar.reseed(liars.luck(node));
+            }
+        }
     }
 
     /// The settings of a node.

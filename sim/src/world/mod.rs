@@ -109,6 +109,18 @@ pub struct World {
 }
 
 impl World {
+    /// What did not hold so far.
+    #[must_use]
+    pub const fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    /// How often each user has acted.
+    #[must_use]
+    pub fn acted(&self) -> &[u32] {
+        self.workload.all_acted()
+    }
+
     /// Shows whoever looks what did not hold since they were told last.
     pub(crate) fn show_findings(&mut self) {
         let Self {

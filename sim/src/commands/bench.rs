@@ -1,0 +1,95 @@
+//! `bench`: the engine with next to nothing in it.
+
+use std::io::{self, Write as _};
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use peerage_sim::gossip;
+use serde_json::json;
+
+use crate::cost;
+
+const HELP: &str = "\
+Both workloads were given to other simulators too, so that speeds can be compared.
+gossip: a hundred messages of 200 bytes, each handed on to four others by whoever learns it; one in a
+hundred is lost, the rest take 40 to 60 ms; 12 virtual seconds.
+timers: every node wakes up once a second for 60 virtual seconds.
+
+Examples:
+  peerage-sim bench gossip --nodes 10000 --seed 1 --json
+  peerage-sim bench gossip --nodes 10 --worlds 5000     # many small worlds, one after the other";
+
+#[derive(Args, Debug)]
+#[command(after_help = HELP)]
+pub(crate) struct BenchArgs {
+    /// Which workload.
+    #[arg(value_enum, default_value_t = Workload::Gossip)]
+    workload: Workload,
+    /// The seed of all luck.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many nodes.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(5..=1_000_000))]
+    nodes: u32,
+    /// How many worlds, of this seed and those after it.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    worlds: u64,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Workload {
+    Gossip,
+    Timers,
+}
+
+pub(crate) fn bench(args: &BenchArgs) -> Result<bool, String> {
+    let (before, begun) = (cost::cpu_seconds(), Instant::now());
+    let mut sum = gossip::Counts::default();
+    for seed in args.seed..args.seed.saturating_add(args.worlds) {
+        sum.add(&match args.workload {
+            Workload::Gossip => gossip::gossip(seed, args.nodes),
+            Workload::Timers => gossip::timers(seed, args.nodes),
+        });
+    }
+    let wall = begun.elapsed().as_secs_f64();
+    let cpu = cost::cpu_seconds()
+        .zip(before)
+        .map(|(after, before)| after - before);
+    let out = &mut io::stdout().lock();
+    let written = if args.json {
+        let object = json!({
+            "workload": match args.workload { Workload::Gossip => "gossip", Workload::Timers => "timers" },
+            "seed": args.seed,
+            "worlds": args.worlds,
+            "nodes": args.nodes,
+            "sent": sum.sent,
+            "lost": sum.lost,
+            "learned": sum.learned,
+            "delivered": sum.delivered,
+            "fired": sum.woken,
+            "cpu_seconds": cpu,
+            "wall_seconds": wall,
+            "peak_rss_mb": cost::peak_rss_mb(),
+            "hash": format!("{:016x}", sum.hash),
+        });
+        writeln!(out, "{object}")
+    } else {
+        let (count, what) = match args.workload {
+            Workload::Gossip => (sum.delivered, "messages delivered"),
+            Workload::Timers => (sum.woken, "timers fired"),
+        };
+        writeln!(
+            out,
+            "{count} {what} in {wall:.4} s: {:.1} million a second, {:.0} ns each; {:.0} worlds a \
+             second; hash {:016x}",
+            count as f64 / wall / 1e6,
+            wall * 1e9 / count as f64,
+            args.worlds as f64 / wall,
+            sum.hash,
+        )
+    };
+    written.map(|()| true).map_err(|error| error.to_string())
+}
