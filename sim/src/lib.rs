@@ -36,6 +36,7 @@ pub mod options;
 pub mod oracle;
 pub mod roster;
 pub mod run;
+pub mod scenario;
 pub mod schedule;
 pub mod seed;
 pub mod shrink;

@@ -164,6 +164,12 @@ impl Run {
         }
     }
 
+    /// How long it took after the storm until all was well, if it is.
+    #[must_use]
+    pub const fn settled(&self) -> Option<u64> {
+        self.settled_us
+    }
+
     /// How many times something did not hold so far.
     #[must_use]
     pub fn findings(&self) -> u64 {
@@ -257,7 +263,9 @@ impl Run {
         if self.phase == Phase::Storm {
             self.world.calm(&mut self.engine);
             self.phase = Phase::Calm;
-            self.until = now + self.world.options.settle;
+            // A ban that was entered while a clock was ahead lasts that much longer.
+            let ahead = self.world.furthest_jump();
+            self.until = now + self.world.options.settle + ahead;
             self.look = (now + SETTLE_STEP).min(self.until);
             return;
         }

@@ -1,6 +1,7 @@
 //! Named scenarios at fixed seeds, determinism, and oracles that can be seen to fail.
 
 mod faults;
+mod scenarios;
 
 use peerage_sim::nemesis::Kind;
 use peerage_sim::nemesis::draw::Rate;

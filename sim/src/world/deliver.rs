@@ -39,6 +39,7 @@ impl World {
             caller_run: self.hosts[node as usize].run,
             callee: callee.unwrap_or(u32::MAX),
             call: Some(id),
+            scripted: None,
             trust: to.trust,
             part: to.part,
             listener: Listener::P2p,
@@ -220,7 +221,12 @@ impl World {
                 }
             }
         }
+        let plain = self
+            .exchanges
+            .get_mut(ticket)
+            .is_some_and(|of| of.scripted.is_none());
         if self.options.wire == Wire::Mangled
+            && plain
             && let Some(luck) = self.network.mangles(caller)
         {
             match wire::mangle_request(&self.site, listener, &request, luck) {
@@ -401,6 +407,9 @@ impl World {
         if let Err(error) = &result {
             self.failures.count(failure(*error));
         }
+        if let Some(number) = exchange.scripted {
+            return self.scripted_reply(engine, number, result);
+        }
         let Some(id) = exchange.call else { return };
         if self.hosts[exchange.caller as usize].run != exchange.caller_run {
             return;
@@ -515,6 +524,7 @@ impl World {
             caller_run: 0,
             callee: action.node,
             call: None,
+            scripted: None,
             trust: Trust::Anyone,
             part: Part::Body,
             listener: action.listener,
