@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use peerage_sim::group::Group;
 use peerage_sim::nemesis::{Fault, What};
 use peerage_sim::network::Way;
+use peerage_sim::report;
 use peerage_sim::{Options, Wire};
 
 /// Runs many peerage nodes in one process, under faults, from one seed.
@@ -85,9 +86,31 @@ pub(crate) struct RunArgs {
     /// Print one JSON object on the last line.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
     /// Write a readable line per event.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+}
+
+/// Where the pictures of a run go, and how much is in them.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReportArgs {
+    /// Write one page with pictures of the run; it opens from the disk, without a network.
+    #[arg(id = "report", long, value_name = "FILE.html")]
+    pub(crate) page: Option<PathBuf>,
+    /// Write what is in the page as JSON.
+    #[arg(id = "report-json", long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write what is in the page as tables, one CSV file each.
+    #[arg(id = "report-csv", long, value_name = "DIR")]
+    pub(crate) csv: Option<PathBuf>,
+    /// How many exchanges a report shows one by one; counts and curves are exact in any case.
+    #[arg(id = "report-messages", long, value_name = "N", default_value_t = report::MESSAGES)]
+    pub(crate) messages: usize,
+    /// Nodes whose exchanges a report keeps first, as in n3 or n0-n4,n17.
+    #[arg(id = "report-nodes", long, value_name = "WHO")]
+    pub(crate) nodes: Option<Group>,
 }
 
 #[derive(Args, Debug)]

@@ -4,6 +4,7 @@
 
 mod cli;
 mod cost;
+mod pictures;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
@@ -42,6 +43,7 @@ fn run_one(args: &RunArgs) -> Result<bool, String> {
         let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
         watchers.push(Box::new(Log::to(Box::new(BufWriter::new(file)))));
     }
+    let pictures = pictures::watch(&args.report, &options, &mut watchers);
     let (begun, mut shown) = (Instant::now(), Instant::now());
     let live = io::stderr().is_terminal();
     let report = run(options, watchers, |progress| {
@@ -56,6 +58,9 @@ fn run_one(args: &RunArgs) -> Result<bool, String> {
     }
     let wall = begun.elapsed().as_secs_f64();
     print(args, &report, wall).map_err(|error| error.to_string())?;
+    if let Some(recorder) = pictures {
+        pictures::write(&args.report, &recorder, &report, &args.again())?;
+    }
     Ok(report.good())
 }
 

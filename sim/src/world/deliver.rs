@@ -151,6 +151,9 @@ impl World {
                 // Until the storm ends, if it is held for ever.
                 let until = until.min(self.options.duration.max(engine.now()) + 1);
                 engine.at(until, from, to, event);
+                let at = engine.now();
+                self.watchers
+                    .each(|watch| watch.held(at, ticket, carries, until));
                 true
             }
             Some(_) | None => false,
@@ -180,6 +183,9 @@ impl World {
             if exchange.given_up {
                 self.exchanges.close(ticket);
             }
+            let at = engine.now();
+            self.watchers
+                .each(|watch| watch.swallowed(at, ticket, Carries::Question));
             return;
         }
         if self.hosts[callee as usize].node.is_none() || plight.refuses {
@@ -394,7 +400,10 @@ impl World {
             return;
         };
         if let Err(error) = &result {
-            self.failures.count(failure(*error));
+            let (at, reason) = (engine.now(), failure(*error));
+            self.failures.count(reason);
+            self.watchers
+                .each(|watch| watch.failure(at, ticket, reason));
         }
         let Some(id) = exchange.call else { return };
         if self.hosts[exchange.caller as usize].run != exchange.caller_run {
@@ -465,6 +474,8 @@ impl World {
                     // A connection's end never overtakes what was sent on it.
                     let at = (engine.now() + time).max(exchange.arrives + 1);
                     engine.at(at, caller, callee, Event::Hangup(ticket));
+                    let time = Some(at - now);
+                    self.show_crossing(now, ticket, Carries::Hangup, caller, callee, time);
                 }
             }
         }
