@@ -1,5 +1,7 @@
 //! Named scenarios at fixed seeds, determinism, and oracles that can be seen to fail.
 
+mod report;
+
 use peerage_sim::nemesis::Kind;
 use peerage_sim::nemesis::draw::Rate;
 use peerage_sim::{Options, Oracle, Report, Sabotage, Wire, run};

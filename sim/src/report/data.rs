@@ -94,7 +94,8 @@ pub(super) struct Spreads {
 
 #[derive(Debug, Serialize)]
 pub(super) struct FaultSpan {
-    pub(super) number: u32,
+    /// Nothing for what is no fault: who need not become well stays apart in the calm.
+    pub(super) number: Option<u32>,
     pub(super) kind: &'static str,
     /// The fault's line, as `--faults FILE` reads it.
     pub(super) text: String,
@@ -273,6 +274,10 @@ fn kept(
         ("edge_share_sessions_65536", sessions.into()),
         ("edge_spans", spans.len() as u64),
         ("exchanges", exchanges as u64),
+        ("faults", recording.faults.len() as u64),
+        ("findings", recording.findings.len() as u64),
+        ("items", recording.spread.len() as u64),
+        ("moments", recording.peers.moments.len() as u64),
         ("exchanges_max", recording.messages_max as u64),
         ("exchanges_refused", recording.flow.followed().1),
         ("exchanges_seen", recording.flow.seen),
@@ -327,7 +332,7 @@ fn faults(recording: &Recording, groups: &mut Groups) -> Vec<FaultSpan> {
     let spans = recording.faults.iter().map(|span| {
         let (a, b) = span.fault.what.groups();
         FaultSpan {
-            number: span.number,
+            number: Some(span.number).filter(|number| *number != u32::MAX),
             kind: span.fault.what.kind().name(),
             text: span.fault.to_string(),
             from: span.from,

@@ -125,7 +125,7 @@ fn faults(data: &Data, to: &mut dyn Write) -> io::Result<()> {
         writeln!(
             to,
             "{},{},{},{},{}",
-            fault.number,
+            maybe(fault.number),
             fault.kind,
             fault.from,
             maybe(fault.to),

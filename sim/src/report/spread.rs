@@ -123,6 +123,11 @@ impl Spread {
         }
     }
 
+    /// How many things are followed.
+    pub(super) const fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// The curve of each.
     pub(super) fn curves(&self) -> Vec<Curve> {
         self.items.iter().map(|item| self.curve(item)).collect()

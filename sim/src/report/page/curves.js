@@ -25,9 +25,10 @@ P.curves = () => {
     if (!items.length) return place.append(el("p", { class: "empty" }, "Nothing spread in this run."));
     const share = item => item.counts.map(count => 100 * count / P.nodes);
     const lines = [
-      { label: "50 %", hue: "c0", table: points(all.p50_us, all.share), width: 2.5 },
-      { label: "90 %", hue: "c1", table: points(all.p90_us, all.share), width: 2.5 },
-      { label: "99 %", hue: "c3", table: points(all.p99_us, all.share), width: 2.5 },
+      // Where curves meet, the later ones leave a rim of the earlier.
+      { label: "99 % of transactions", hue: "c3", table: points(all.p99_us, all.share), width: 5 },
+      { label: "90 %", hue: "c1", table: points(all.p90_us, all.share), width: 3 },
+      { label: "50 %", hue: "c0", table: points(all.p50_us, all.share), width: 1.5 },
       ...[...chosen].map(i => ({ label: items[i].name.slice(0, 8), hue: P.hue("item", i), width: 1.2, dash: [5, 3],
         table: points(items[i].delays_us, share(items[i])) })),
     ].filter(line => line.table[0].length);
@@ -58,7 +59,7 @@ P.curves = () => {
   // The table of all things that spread.
   const columns = [
     ["item", item => item.name, item => `${item.name.slice(0, 8)}…${/@\d+$/.exec(item.name)?.[0] ?? ""}`],
-    ["first", item => item.at, item => P.link(item.node, item.at, `${P.time(item.at)} n${item.node}`), 1],
+    ["first", item => item.at, item => P.link(item.node, item.at, `${(item.at / 1e6).toFixed(3)} s, n${item.node}`), 1],
     ["reached", item => item.reached, item => `${(100 * item.reached / P.nodes).toFixed(item.reached < P.nodes ? 1 : 0)} %`, 1],
     ...[["half", "t50_us"], ["90 %", "t90_us"], ["99 %", "t99_us"], ["last", "last_us"]].map(([title, field]) =>
       [title, item => item[field] ?? Infinity, item => P.lasting(item[field]), 1]),
@@ -156,7 +157,6 @@ P.curves = () => {
     const sum = P.count(d3.sum(totals, ({ total }) => total));
     $("rates-charts").append(el("div", {}, el("h3", {}, `${title}: ${sum}`), chips, place, read));
     if (!totals.length) chips.append(el("span", { class: "empty" }, "none"));
-    draw();
     P.redraws.push(draw);
     return draw;
   };
@@ -167,6 +167,8 @@ P.curves = () => {
     panel("Messages that were lost", "losses per second", "lost", lost, true),
     panel("Events that nodes told of", "events per second", "event", told, false),
   ];
+  // Their places are only as wide as they stay once all are there.
+  draws.forEach(draw => draw());
   const pileBox = el("input", { type: "checkbox", checked: true,
     onchange: event => { stacked = event.target.checked; draws.forEach(draw => draw()); } });
   $("rates-tools").append(el("label", {}, pileBox, "stacked"), el("span", { class: "hint", style: "margin:0" },

@@ -136,11 +136,10 @@ P.flow = () => {
     }
     const followed = P.data.followed, complete = followed.length === P.nodes && !P.data.kept.exchanges_refused || followed.includes(choice.node);
     $("flow-note").textContent = [
-      `${shown.length} exchanges${cut ? `, ${cut} more are left out: narrow the window` : ""}`,
+      `${shown.length} exchange${shown.length === 1 ? "" : "s"}${cut ? `, ${cut} more are left out: narrow the window` : ""}`,
       others.length > drawn.length ? `${others.length - drawn.length} quieter neighbours are left out` : "",
       complete ? `all messages of ${P.name(choice.node)} are in this report`
         : `of ${P.name(choice.node)} only some messages are in this report; all with --report-nodes ${P.name(choice.node)}`,
-      "a small cross is a loss; dots are events",
     ].filter(Boolean).join("; ") + ".";
     $("flow-h").textContent = `Messages around ${P.name(choice.node)} at ${P.time(choice.at)}`;
     nodeBox.value = P.name(choice.node);
@@ -153,12 +152,12 @@ P.flow = () => {
     stage.querySelectorAll(".msg").forEach(group => group.classList.toggle("on", +group.dataset.i === i));
     stage.querySelector(".msg")?.parentNode.classList.add("any-on");
     $("flow-detail").replaceChildren(
+      ...keys(), ...blame(),
       el("h3", {}, `#${e.number} ${e.name}`),
       el("p", {}, party(e.from, e.sent), " asks ", party(e.to, e.sent), ": ", el("b", {}, P.outcome(e))),
-      el("table", {}, el("thead", {}, el("tr", {}, ["", "leaves", "after", "takes", ""].map(text => el("th", {}, text)))),
-        el("tbody", {}, e.legs.map(leg => el("tr", {}, el("td", {}, P.CARRIES[leg.carries]), el("td", {}, P.time(leg.at)),
-          el("td", {}, P.lasting(leg.at - e.sent)), el("td", {}, leg.fate === 1 ? "–" : P.lasting(leg.to - leg.at)),
-          el("td", {}, ["", "lost", "swallowed"][leg.fate]))))),
+      el("table", {}, el("thead", {}, el("tr", {}, ["", "leaves", "takes"].map(text => el("th", {}, text)))),
+        el("tbody", {}, e.legs.map(leg => el("tr", {}, el("td", {}, P.CARRIES[leg.carries]), el("td", { title: `${P.lasting(leg.at - e.sent)} after the question` }, P.time(leg.at)),
+          el("td", { class: "wrap" }, leg.fate === 1 ? "is lost at once" : `${leg.fate ? "is swallowed after " : ""}${P.lasting(leg.to - leg.at)}`))))),
       e.failed !== null ? el("p", {}, `The caller learns at ${P.time(e.failed)}, after ${P.lasting(e.failed - e.sent)}: ${e.reason}.`) : "",
       e.told.length ? el("p", {}, `Events at once where it arrived: ${[...new Set(e.told)].join(", ")}.`) : "",
       el("p", {}, e.to !== null && e.to < P.nodes ? P.link(e.to === choice.node && e.from < P.nodes ? e.from : e.to, e.sent, "See it from the other side") : ""));
@@ -200,14 +199,18 @@ P.flow = () => {
       return el("option", { value: i }, `${P.time(e.sent)} ${P.name(e.from)} → ${P.name(e.to)} ${e.name}`);
     }));
   }));
-  $("flow-tools").append(el("label", {}, "Node", nodeBox), el("label", {}, "at", timeBox, "s"), el("label", {}, "±", halfBox, "ms"),
+  const followed = P.data.followed.length === P.nodes ? null : el("select", { "aria-label": "nodes that are followed", onchange: event => {
+    if (event.target.value !== "") P.go(+event.target.value, choice.at);
+    event.target.value = "";
+  } }, el("option", { value: "" }, "followed …"), P.data.followed.map(node => el("option", { value: node }, P.name(node))));
+  $("flow-tools").append(el("label", {}, "Node", nodeBox), followed ?? "", el("label", {}, "at", timeBox, "s"), el("label", {}, "±", halfBox, "ms"),
     el("label", {}, "columns", columnBox), el("label", {}, wholeBox, "also among neighbours"),
     el("button", { type: "button", onclick: () => turn(choice.at - half) }, "◀ earlier"), el("button", { type: "button", onclick: () => turn(choice.at + half) }, "later ▶"),
     el("button", { type: "button", onclick: () => widen(.5), "aria-label": "zoom in" }, "+"), el("button", { type: "button", onclick: () => widen(2), "aria-label": "zoom out" }, "−"),
     el("label", {}, "Failures and losses", jump));
-  $("flow-detail").append(P.CARRIES.map((name, i) => el("span", { class: "key" },
-    el("i", { style: `width:1.6em;border-top:2px ${i === 3 ? "dashed" : "solid"} var(--${HUES[i]})` }), name)).reduce((box, key) => (box.append(key), box), el("p")),
-    el("p", { class: "hint" }, "Choose an arrow."));
+  const keys = () => [el("p", {}, P.CARRIES.map((name, i) => el("span", { class: "key" },
+    el("i", { style: `width:1.6em;border-top:2px ${i === 3 ? "dashed" : "solid"} var(--${HUES[i]})` }), name)),
+  el("span", { class: "key" }, el("b", { style: "color:var(--bad)" }, "✕"), "lost"), el("span", { class: "key" }, el("b", { style: "color:var(--bad)" }, "★"), "finding"))];
   stage.addEventListener("keydown", event => {
     const step = direction => {
       const now = shown.indexOf(picked), next = shown[now < 0 ? 0 : Math.min(Math.max(now + direction, 0), shown.length - 1)];
@@ -218,23 +221,36 @@ P.flow = () => {
     if (act && !event.ctrlKey && !event.metaKey && !event.altKey) { event.preventDefault(); act(); }
   });
 
-  const show = () => { draw(); if (picked !== null) pick(picked); };
+  const show = () => { draw(); if (picked !== null) pick(picked); else accuse(); };
+  // At a finding: the message that the node took in or sent at that very moment.
+  const accused = () => P.data.findings.filter(finding => finding.at === choice.at && P.place(finding).node === choice.node);
+  const culprit = () => accused().length === 0 ? null : near(choice.node, choice.at, choice.at).find(i => P.exchanges[i].legs.some(leg =>
+    leg.at === choice.at && leg.from === choice.node || leg.to === choice.at && leg.whom === choice.node && leg.fate === 0)) ?? null;
+  const accuse = () => $("flow-detail").replaceChildren(...keys(), ...blame(), accused().length ? "" : el("p", { class: "hint" }, "Choose an arrow."));
+  const blame = () => accused().slice(0, 6).map(finding => el("p", { style: "border-left:4px solid var(--bad);padding-left:.5rem" },
+    el("b", {}, `${finding.oracle} is violated here: `), finding.text.length > 300 ? `${finding.text.slice(0, 300)}…` : finding.text));
   const read = () => {
     const found = /^#flow=(\d+)@(\d+)$/.exec(location.hash);
     if (!found) return;
     choice = { node: Math.min(+found[1], P.nodes - 1), at: +found[2] };
     if (picked !== null && !near(choice.node, choice.at - half, choice.at + half).includes(picked)) picked = null;
+    picked = culprit() ?? picked;
     show();
     $("flow").scrollIntoView();
   };
   addEventListener("hashchange", read);
-  // At first: the first finding, else the rarest failure, else the first message.
-  const start = P.data.findings[0] ? P.place(P.data.findings[0]) : worth.length ? (() => {
-    const e = P.exchanges[worth[0][1][0][1]];
-    return { node: e.from < P.nodes ? e.from : e.to, at: e.sent };
-  })() : { node: P.data.followed[0] ?? 0, at: P.exchanges[0]?.sent ?? 0 };
-  choice = start;
-  draw();
+  // At first: the first finding, else the rarest failure of a node of which all is known, else the
+  // first message.
+  const whole_ones = new Set(P.data.followed);
+  const rare = worth.flatMap(([, list]) => list).find(([, i]) => whole_ones.has(P.exchanges[i].from));
+  if (P.data.findings[0]) {
+    choice = P.place(P.data.findings[0]);
+    picked = culprit();
+  } else if (rare) {
+    const e = P.exchanges[picked = rare[1]];
+    choice = { node: e.from, at: e.sent };
+  } else choice = { node: P.data.followed[0] ?? 0, at: P.exchanges[0]?.sent ?? 0 };
+  show();
   read();
   addEventListener("resize", draw);
   $("flow").dataset.ready = P.exchanges.length;

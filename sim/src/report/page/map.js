@@ -3,7 +3,7 @@
 P.map = () => {
   const { el, $, data } = P, canvas = $("map-canvas"), HEIGHT = 680, { moments } = data.peers;
   const SIDES = ["c0", "c1", "c2", "c4", "c5", "c6", "c7", "c9"];
-  let index = Math.max(moments.length - 1, 0), layout = "ring", show = { session: true, known: P.nodes <= 60 }, chosen = null, timer = null;
+  let index = Math.max(moments.length - 1, 0), layout = P.nodes > 60 ? "sides" : "ring", show = { session: true, known: P.nodes <= 60 }, chosen = null, timer = null;
   const edges = data.peers.edge_a.map((a, i) => ({ a, b: data.peers.edge_b[i], session: data.peers.edge_session[i] === 1,
     from: data.peers.edge_from[i], to: data.peers.edge_from[i] + data.peers.edge_lasts[i] }));
   // Begin where there is something to see: in the middle of the first partition.
@@ -143,7 +143,7 @@ P.map = () => {
   const layouts = [["ring", "ring, by number"], ["sides", "a ring per side"], ...(P.nodes <= 400 ? [["force", "by sessions"]] : [])];
   const share = name => data.kept[`edge_share_${name}_65536`] / 65536;
   $("map-tools").append(play, slider, stamp, el("label", {}, "Layout", el("select", { onchange: event => { layout = event.target.value; draw(); } },
-    layouts.map(([value, text]) => el("option", { value }, text)))), box("session", "sessions"), box("known", "all that is known"),
+    layouts.map(([value, text]) => el("option", { value, selected: value === layout }, text)))), box("session", "sessions"), box("known", "all that is known"),
     share("known") < 1 ? el("span", { class: "hint", style: "margin:0" }, `of what is only known, ${(100 * share("known")).toFixed(0)} % is in this report`
       + (share("sessions") < 1 ? `, of sessions ${(100 * share("sessions")).toFixed(0)} %` : "")) : "");
   canvas.addEventListener("click", event => {

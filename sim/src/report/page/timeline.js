@@ -2,7 +2,7 @@
 "use strict";
 P.timeline = () => {
   const { el, $ } = P, canvas = $("timeline-canvas"), tip = $("timeline-tip");
-  const GUTTER = 66, AXIS = 24, LANE = 13, HEIGHT = 620;
+  const GUTTER = 80, AXIS = 24, LANE = 13, HEIGHT = 620;
   const kinds = [...new Set(P.faults.map(fault => fault.kind))].sort();
   const marks = [...P.marks].sort((a, b) => a.count - b.count);
   const kindsOn = new Set(kinds), namesOn = new Set(marks.filter(m => m.every === 1).slice(0, 8).map(m => m.name));
@@ -84,7 +84,7 @@ P.timeline = () => {
       }
       if (r % every === 0) {
         c.fillStyle = P.css("soft");
-        c.fillText(`n${rows[r]}`, GUTTER - 5, y(r + .5));
+        c.fillText(`n${rows[r]}`, GUTTER - 5, Math.max(y(r + .5), top() + 6));
       }
     }
     // Faults of nodes: under what became of the node.
@@ -92,7 +92,7 @@ P.timeline = () => {
     for (const fault of P.faults) {
       if (!kindsOn.has(fault.kind) || fault.to < view.x0 || fault.from > view.x1) continue;
       const link = fault.b !== null;
-      c.globalAlpha = link ? .18 : .75;
+      c.globalAlpha = link ? .16 : .45;
       c.fillStyle = P.css(P.hue("fault", fault.kind));
       // Of links, one side is shown: with the other, everybody would be.
       const members = P.groups[fault.a];
