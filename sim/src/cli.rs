@@ -38,6 +38,7 @@ Oracles watch every run; a violated one is named, with its first findings, and t
 Examples:
   peerage-sim run --seed 7 --nodes 100 --duration 2m --partition 30s..50s
   peerage-sim run --seed 7 --wire bytes --trace /tmp/trace   # a line per event; the same hash
+  peerage-sim run --seed 7 --report /tmp/run.html            # one page with pictures of the run
   peerage-sim check-determinism --seeds 0..20                # two wires, two processes, one hash";
 
 #[derive(Debug, Subcommand)]

@@ -77,6 +77,7 @@ mod tests {
         let sorted = series.sorted();
         assert_eq!(series.step(), 80);
         assert!(sorted[0].1.len() <= STEPS_MAX);
+        assert!(sorted[0].1.iter().all(|count| *count == 80));
         assert_eq!(sorted[0].1.iter().sum::<u32>(), 100_000);
         assert_eq!(sorted[1], ("b", vec![1]));
     }

@@ -19,7 +19,7 @@ P.el = (tag, attributes = {}, ...children) => {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
   }
-  element.append(...children.flat().filter(child => child !== null && child !== undefined));
+  element.append(...children.flat(2).filter(child => child !== null && child !== undefined));
   return element;
 };
 
@@ -130,7 +130,9 @@ P.plights = (() => {
 P.plight = (node, at) => P.plights[node]?.find(span => span.from <= at && at < span.to)?.what ?? "runs";
 P.shade = what => what === "paused" ? "pause" : what === "refuses its disk" ? "bad" : "down";
 
+// Without a number is who need not become well, and stays apart when the storm is over.
 P.faults = P.data.faults.map(fault => ({ ...fault, to: fault.to ?? P.end, open: fault.to === null,
+  text: fault.number === null ? `${fault.text} (who need not become well stays apart)` : fault.text,
   hits: node => P.groups[fault.a][node] === 1 || (fault.b !== null && P.groups[fault.b][node] === 1) }));
 P.during = at => P.faults.filter(fault => fault.from <= at && (at < fault.to || fault.from === fault.to && at === fault.from));
 

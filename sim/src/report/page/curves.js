@@ -100,7 +100,7 @@ P.curves = () => {
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
     ctx.fillStyle = P.css("shade");
-    P.faults.filter(fault => fault.kind === "partition").forEach(fault =>
+    P.faults.filter(fault => fault.kind === "partition" && fault.number !== null).forEach(fault =>
       ctx.fillRect(x(fault.from), bbox.top, Math.max(x(fault.to) - x(fault.from), 1), bbox.height));
     if (data.head.calm_us !== null) {
       ctx.strokeStyle = P.css("soft");

@@ -68,7 +68,7 @@ P.flow = () => {
     root.append(svg("line", { x1: LEFT - 6, x2: width, y1: y(choice.at), y2: y(choice.at), style: "stroke:var(--accent);stroke-dasharray:2 3" }));
     // Faults that begin or end here.
     let under = -Infinity;
-    const edges = P.faults.flatMap(fault => [[fault.from, "begins", fault], [fault.to, "ends", fault]])
+    const edges = P.faults.flatMap(fault => [[fault.from, "begins", fault], ...(fault.open ? [] : [[fault.to, "ends", fault]])])
       .filter(([at, , fault]) => at >= from && at <= to && parties.some(party => party < P.nodes && fault.hits(party)))
       .sort((a, b) => a[0] - b[0]);
     for (const [at, word, fault] of edges.slice(0, 40)) {
@@ -223,12 +223,13 @@ P.flow = () => {
 
   const show = () => { draw(); if (picked !== null) pick(picked); else accuse(); };
   // At a finding: the message that the node took in or sent at that very moment.
-  const accused = () => P.data.findings.filter(finding => finding.at === choice.at && P.place(finding).node === choice.node);
+  const accused = () => P.data.findings.filter(finding => P.place(finding).node === choice.node
+    && (finding.at === choice.at || P.began(finding) === choice.at));
   const culprit = () => accused().length === 0 ? null : near(choice.node, choice.at, choice.at).find(i => P.exchanges[i].legs.some(leg =>
     leg.at === choice.at && leg.from === choice.node || leg.to === choice.at && leg.whom === choice.node && leg.fate === 0)) ?? null;
   const accuse = () => $("flow-detail").replaceChildren(...keys(), ...blame(), accused().length ? "" : el("p", { class: "hint" }, "Choose an arrow."));
   const blame = () => accused().slice(0, 6).map(finding => el("p", { style: "border-left:4px solid var(--bad);padding-left:.5rem" },
-    el("b", {}, `${finding.oracle} is violated here: `), finding.text.length > 300 ? `${finding.text.slice(0, 300)}…` : finding.text));
+    el("b", {}, `${finding.oracle} is violated at ${P.time(finding.at)}: `), finding.text.length > 300 ? `${finding.text.slice(0, 300)}…` : finding.text));
   const read = () => {
     const found = /^#flow=(\d+)@(\d+)$/.exec(location.hash);
     if (!found) return;

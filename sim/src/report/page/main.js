@@ -3,6 +3,12 @@
 // Where to look for a finding: at its node, or at the first that its text names.
 P.place = finding => ({ at: finding.at, node: finding.node ?? Math.min(+(/\bn(\d+)\b/.exec(finding.text)?.[1] ?? 0), P.nodes - 1) });
 
+// When what was found began, where its text tells.
+P.began = finding => {
+  const found = /\b(?:since|call of) (\d+) µs/.exec(finding.text);
+  return found ? +found[1] : null;
+};
+
 P.head = () => {
   const { el, $, data } = P, { head, kept, totals } = data;
   document.title = `peerage-sim, seed ${head.seed_text}, ${head.nodes} nodes`;
@@ -45,7 +51,7 @@ P.head = () => {
         const { node, at } = P.place(finding);
         return el("tr", {}, el("td", {}, P.link(node, at, P.time(at))), el("td", {}, finding.node === null ? "–" : P.name(finding.node)),
           el("td", {}, finding.oracle), el("td", { class: "wrap" }, finding.text.length > 400 ? `${finding.text.slice(0, 400)}…` : finding.text),
-          el("td", {}, P.link(node, at), " · ", el("button", { type: "button", class: "link", onclick: () => P.showNode(node, at) }, "timeline")));
+          el("td", {}, P.link(node, at), " · ", P.began(finding) === null ? "" : [P.link(node, P.began(finding), "where it began"), " · "], el("button", { type: "button", class: "link", onclick: () => P.showNode(node, at) }, "timeline")));
       }))));
   }
   $("scheme").addEventListener("click", () => P.scheme(document.documentElement.dataset.scheme === "dark" ? "light" : "dark"));

@@ -33,6 +33,7 @@ P.timeline = () => {
   const y = row => top() + (row - view.y0) / (view.y1 - view.y0) * (size.height - top());
   const row = py => view.y0 + (py - top()) / (size.height - top()) * (view.y1 - view.y0);
 
+  const weights = P.groups.map(members => d3.sum(members)), weight = group => weights[group];
   let queued = false;
   const later = () => {
     if (queued) return;
@@ -94,8 +95,8 @@ P.timeline = () => {
       const link = fault.b !== null;
       c.globalAlpha = link ? .16 : .45;
       c.fillStyle = P.css(P.hue("fault", fault.kind));
-      // Of links, one side is shown: with the other, everybody would be.
-      const members = P.groups[fault.a];
+      // Of links, the smaller side is shown: with the other, everybody would be.
+      const members = P.groups[link && weight(fault.b) < weight(fault.a) ? fault.b : fault.a];
       for (let r = first; r < last; r++) {
         if (members[rows[r]]) bar(fault.from, fault.to, y(r) + (link ? 0 : (rowHeight - thin) / 2), link ? Math.max(rowHeight, 1) : thin);
       }
