@@ -4,8 +4,6 @@
 //! in a large world only those that a number picked by both ends falls to, the same at all times,
 //! so that a change in the picture is a change in the world.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::world::World;
@@ -49,8 +47,8 @@ pub(super) struct Span {
 pub(super) struct Acquaintance {
     pub(super) moments: Vec<Moment>,
     pace: u64,
-    /// Edges as they were last, with their beginnings.
-    current: BTreeMap<(u32, u32), (bool, u64)>,
+    /// Edges as they were last, by their ends.
+    current: Vec<Span>,
     spans: Vec<Span>,
     /// Of 65,536 edges that are known only, and of those in session, so many are kept.
     pub(super) shares: [u32; 2],
@@ -69,7 +67,7 @@ impl Acquaintance {
         Self {
             moments: Vec::new(),
             pace: 0,
-            current: BTreeMap::new(),
+            current: Vec::new(),
             spans: Vec::new(),
             shares: [ALL; 2],
         }
@@ -100,7 +98,7 @@ impl Acquaintance {
             most: 0,
             islands: 0,
         };
-        let mut edges = BTreeMap::new();
+        let mut edges = Vec::new();
         for (node, host) in (0..).zip(&world.hosts) {
             let Some(machine) = &host.node else { continue };
             moment.running += 1;
@@ -119,7 +117,7 @@ impl Acquaintance {
                     parts.join(node, other);
                 }
                 if self.keeps(node, other, session) {
-                    edges.insert((node, other), session);
+                    edges.push((node, other, session));
                 }
             }
             moment.known += u64::from(size);
@@ -133,6 +131,7 @@ impl Acquaintance {
         let roots = (0..world.hosts.len() as u32).filter(running);
         moment.islands = roots.filter(|node| parts.root(*node) == *node).count() as u32;
         self.moments.push(moment);
+        edges.sort_unstable();
         self.turn(at, edges);
     }
 
@@ -140,25 +139,32 @@ impl Acquaintance {
         scatter(a, b) < self.shares[usize::from(session)]
     }
 
-    /// From the edges as they were to those that are.
-    fn turn(&mut self, at: u64, edges: BTreeMap<(u32, u32), bool>) {
+    /// From the edges as they were to those that are, sorted by their ends.
+    fn turn(&mut self, at: u64, edges: Vec<(u32, u32, bool)>) {
         let spans = &mut self.spans;
-        self.current.retain(|(a, b), (session, from)| {
-            let stays = edges.get(&(*a, *b)) == Some(session);
-            if !stays {
-                spans.push(Span {
-                    a: *a,
-                    b: *b,
-                    session: *session,
-                    from: *from,
-                    to: at,
-                });
+        let mut end = |old: Span| spans.push(Span { to: at, ..old });
+        let mut old = std::mem::take(&mut self.current).into_iter().peekable();
+        for (a, b, session) in edges {
+            while let Some(gone) = old.next_if(|old| (old.a, old.b) < (a, b)) {
+                end(gone);
             }
-            stays
-        });
-        for (edge, session) in edges {
-            self.current.entry(edge).or_insert((session, at));
+            let from = match old.next_if(|old| (old.a, old.b) == (a, b)) {
+                Some(same) if same.session == session => same.from,
+                Some(other) => {
+                    end(other);
+                    at
+                }
+                None => at,
+            };
+            self.current.push(Span {
+                a,
+                b,
+                session,
+                from,
+                to: at,
+            });
         }
+        old.for_each(end);
         while self.spans.len() + self.current.len() > SPANS_MAX {
             // Sessions are fewer and tell more: what is only known goes first.
             let which = usize::from(self.shares[0] < ALL / 256);
@@ -169,20 +175,17 @@ impl Acquaintance {
             self.spans
                 .retain(|span| keeps(span.a, span.b, span.session));
             self.current
-                .retain(|(a, b), (session, _)| keeps(*a, *b, *session));
+                .retain(|span| keeps(span.a, span.b, span.session));
         }
     }
 
     /// All edges that are kept, those that never ended until `now`.
     pub(super) fn finish(&mut self, now: u64) -> Vec<Span> {
         let mut spans = std::mem::take(&mut self.spans);
-        let current = std::mem::take(&mut self.current);
-        spans.extend(current.into_iter().map(|((a, b), (session, from))| Span {
-            a,
-            b,
-            session,
-            from,
+        let current = std::mem::take(&mut self.current).into_iter();
+        spans.extend(current.map(|span| Span {
             to: now + 1,
+            ..span
         }));
         spans.sort_unstable_by_key(|span| (span.a, span.b, span.from));
         spans
@@ -209,5 +212,55 @@ impl Parts {
     fn join(&mut self, a: u32, b: u32) {
         let (a, b) = (self.root(a), self.root(b));
         self.0[a.max(b) as usize] = a.min(b);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_lasts_while_nothing_changes() {
+        let mut peers = Acquaintance::new();
+        let edges = |session| vec![(1, 2, session)];
+        peers.turn(10, edges(false));
+        peers.turn(20, edges(false));
+        peers.turn(30, edges(true));
+        peers.turn(40, Vec::new());
+        peers.turn(50, edges(true));
+        let spans: Vec<_> = peers.finish(60).iter().map(Span::times).collect();
+        assert_eq!(
+            spans,
+            [(false, 10, 30), (true, 30, 40), (true, 50, 61)],
+            "the last one lasts to the end"
+        );
+    }
+
+    #[test]
+    fn a_large_world_keeps_some_edges_always_the_same() {
+        let mut peers = Acquaintance::new();
+        for turn in 0..4 {
+            let all = (0..1_000).flat_map(|a| (1..=100).map(move |b| (a, (a + b) % 1_000)));
+            let edges = all.filter(|(a, b)| peers.keeps(*a, *b, false));
+            let mut edges: Vec<_> = edges.map(|(a, b)| (a, b, false)).collect();
+            edges.sort_unstable();
+            peers.turn(turn, edges);
+        }
+        let shares = peers.shares;
+        let spans = peers.finish(4);
+        assert!(
+            (30_000..=SPANS_MAX).contains(&spans.len()),
+            "{}",
+            spans.len()
+        );
+        assert!(shares[0] < ALL && shares[1] == ALL);
+        // What is kept at all is kept from beginning to end.
+        assert!(spans.iter().all(|span| span.times() == (false, 0, 5)));
+    }
+
+    impl Span {
+        const fn times(&self) -> (bool, u64, u64) {
+            (self.session, self.from, self.to)
+        }
     }
 }

@@ -22,8 +22,10 @@ impl Series {
     /// Counts a name once.
     pub(super) fn count(&mut self, at: u64, name: &'static str) {
         self.stretch(at);
-        let same = |other: &&'static str| std::ptr::eq(*other, name) || *other == name;
-        let place = self.names.iter().position(|(other, _)| same(other));
+        // The same name is nearly always the same text at the same place.
+        let mut names = self.names.iter();
+        let place = names.position(|(other, _)| std::ptr::eq(*other, name));
+        let place = place.or_else(|| self.names.iter().position(|(other, _)| *other == name));
         let place = place.unwrap_or_else(|| {
             self.names.push((name, Vec::new()));
             self.names.len() - 1

@@ -28,7 +28,7 @@ struct Item {
 #[derive(Clone, Debug)]
 pub(super) struct Spread {
     nodes: u32,
-    numbers: HashMap<String, usize>,
+    numbers: HashMap<Thing, usize>,
     items: Vec<Item>,
     /// Things that came when there was no room to follow them.
     pub(super) unfollowed: u64,
@@ -68,16 +68,8 @@ pub(super) struct Percentiles {
     pub(super) p99_us: Vec<Option<u64>>,
 }
 
-/// What spreads, if the event is about such a thing: its name, and what it is.
-fn item(event: &Event) -> Option<(String, String)> {
-    if let Event::ChainwebMempool(chainweb_mempool::Event::TxAccepted { chain, hash }) = event {
-        return Some((
-            format!("{hash}@{chain}"),
-            format!("transaction on chain {chain}"),
-        ));
-    }
-    None
-}
+/// What spreads: a transaction, by its chain and hash.
+type Thing = (u8, [u8; 32]);
 
 impl Spread {
     pub(super) fn new(nodes: u32) -> Self {
@@ -90,12 +82,26 @@ impl Spread {
         }
     }
 
-    /// A node tells of something.
+    /// A node tells of something: perhaps that it has a thing from now on.
     pub(super) fn told(&mut self, at: u64, node: u32, event: &Event) {
-        let Some((name, what)) = item(event) else {
-            return;
-        };
-        let number = match self.numbers.get(&name) {
+        if let Event::ChainwebMempool(chainweb_mempool::Event::TxAccepted { chain, hash }) = event {
+            self.arrives(at, node, (chain.0, hash.0), || {
+                (
+                    format!("{hash}@{chain}"),
+                    format!("transaction on chain {chain}"),
+                )
+            });
+        }
+    }
+
+    fn arrives(
+        &mut self,
+        at: u64,
+        node: u32,
+        thing: Thing,
+        names: impl FnOnce() -> (String, String),
+    ) {
+        let number = match self.numbers.get(&thing) {
             Some(number) => *number,
             None if self.arrivals + self.nodes as usize > ARRIVALS_MAX => {
                 self.unfollowed += 1;
@@ -103,7 +109,8 @@ impl Spread {
             }
             None => {
                 self.arrivals += self.nodes as usize;
-                self.numbers.insert(name.clone(), self.items.len());
+                self.numbers.insert(thing, self.items.len());
+                let (name, what) = names();
                 self.items.push(Item {
                     name,
                     what,

@@ -136,10 +136,7 @@ P.faults = P.data.faults.map(fault => ({ ...fault, to: fault.to ?? P.end, open: 
   hits: node => P.groups[fault.a][node] === 1 || (fault.b !== null && P.groups[fault.b][node] === 1) }));
 P.during = at => P.faults.filter(fault => fault.from <= at && (at < fault.to || fault.from === fault.to && at === fault.from));
 
-// By node: marks in order of time.
 P.marks = P.data.marks.map((marks, place) => ({ ...marks, place }));
-P.told = node => P.marks.flatMap(marks => marks.at.flatMap((at, i) => marks.node[i] === node
-  ? [{ at, name: marks.name, text: marks.text[i] ?? "" }] : [])).sort((a, b) => a.at - b.at);
 
 P.CARRIES = ["question", "answer", "failure", "hang-up"];
 P.exchanges = (() => {
