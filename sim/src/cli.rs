@@ -1,12 +1,14 @@
 //! The arguments of the program and what they mean.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use peerage_sim::group::Group;
 use peerage_sim::nemesis::{Fault, KINDS_HELP, What};
 use peerage_sim::network::Way;
+use peerage_sim::report;
 use peerage_sim::scenario::{Overrides, Scenario};
 use peerage_sim::text::{self, Exactly};
 use peerage_sim::{Options, Sabotage, Wire};
@@ -49,6 +51,7 @@ Examples:
   peerage-sim run partition-and-heal                         # a scenario: see `scenarios`
   peerage-sim run --seed 7 --nodes 100 --duration 2m --partition 30s..50s
   peerage-sim run --seed 7 --wire bytes --trace /tmp/trace   # a line per event; the same hash
+  peerage-sim run --seed 7 --report /tmp/run.html            # one page with pictures of the run
   peerage-sim check-determinism --seeds 0..20                # two wires, two processes, one hash";
 
 #[derive(Debug, Subcommand)]
@@ -116,6 +119,26 @@ pub(crate) fn sabotage(name: &str) -> Result<Sabotage, String> {
         let names: Vec<&str> = Sabotage::ALL.into_iter().map(Sabotage::name).collect();
         format!("there are {}", names.join(", "))
     })
+}
+
+/// Where the pictures of a run go, and how much is in them.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReportArgs {
+    /// Write one page with pictures of the run; it opens from the disk, without a network.
+    #[arg(id = "report", long, value_name = "FILE.html")]
+    pub(crate) page: Option<PathBuf>,
+    /// Write what is in the page as JSON.
+    #[arg(id = "report-json", long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write what is in the page as tables, one CSV file each.
+    #[arg(id = "report-csv", long, value_name = "DIR")]
+    pub(crate) csv: Option<PathBuf>,
+    /// How many exchanges a report shows one by one; counts and curves are exact in any case.
+    #[arg(id = "report-messages", long, value_name = "N", default_value_t = report::MESSAGES)]
+    pub(crate) messages: usize,
+    /// Nodes whose exchanges a report keeps first, as in n3 or n0-n4,n17.
+    #[arg(id = "report-nodes", long, value_name = "WHO")]
+    pub(crate) nodes: Option<Group>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -225,13 +248,13 @@ impl WorldArgs {
         }
         // Defaults are said too, in case they change; those of a scenario are its own.
         let own = self.scenario.is_none();
-        if let Some(seed) = self.seed.or(own.then_some(1)) {
+        if let Some(seed) = self.seed.or_else(|| own.then_some(1)) {
             line.push_str(&format!(" --seed {seed}"));
         }
-        if let Some(nodes) = self.nodes.or(own.then_some(20)) {
+        if let Some(nodes) = self.nodes.or_else(|| own.then_some(20)) {
             line.push_str(&format!(" --nodes {nodes}"));
         }
-        if let Some(duration) = self.duration.or(own.then_some(120_000_000)) {
+        if let Some(duration) = self.duration.or_else(|| own.then_some(120_000_000)) {
             line.push_str(&format!(" --duration {}", Exactly(duration)));
         }
         if let Some(wire) = self.wire {

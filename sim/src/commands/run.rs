@@ -9,7 +9,8 @@ use clap::{Args, ValueEnum};
 use peerage_sim::scenario::{BUILT_IN, Outcome, Overrides, Scenario};
 use peerage_sim::{Log, Oracle, Progress, Watch};
 
-use crate::cli::WorldArgs;
+use super::pictures;
+use crate::cli::{ReportArgs, WorldArgs};
 use crate::cost;
 
 #[derive(Args, Clone, Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct RunArgs {
     /// How the transcript is written.
     #[arg(long, value_enum, default_value_t = TranscriptFormat::Http)]
     transcript_format: TranscriptFormat,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
     /// Write a readable line per event.
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
@@ -48,6 +51,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
         let file = File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
         watchers.push(Box::new(Log::to(Box::new(BufWriter::new(file)))));
     }
+    let pictures = pictures::watch(&args.report, &scenario.options, &mut watchers);
     let (begun, mut shown) = (Instant::now(), Instant::now());
     let live = io::stderr().is_terminal();
     let outcome = scenario
@@ -74,6 +78,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool, String> {
         }
     }
     print(args, &scenario, &outcome, wall).map_err(|error| error.to_string())?;
+    if let Some(recorder) = pictures {
+        pictures::write(
+            &args.report,
+            &recorder,
+            &outcome.report,
+            &args.world.again(),
+        )?;
+    }
     Ok(outcome.good())
 }
 

@@ -85,8 +85,8 @@ impl SweepArgs {
             scenario: self.scenario.clone(),
             seed: Some(seed),
             // What a scenario says of itself is not drawn.
-            nodes: self.nodes.or(own.then(|| drawn_nodes(seed))),
-            duration: self.duration.or(own.then_some(60_000_000)),
+            nodes: self.nodes.or_else(|| own.then(|| drawn_nodes(seed))),
+            duration: self.duration.or_else(|| own.then_some(60_000_000)),
             wire: Some(self.wire.unwrap_or_else(drawn)),
             faults: self.faults.clone(),
             sabotage: self.sabotage,

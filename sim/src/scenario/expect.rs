@@ -78,7 +78,10 @@ impl fmt::Display for Broken {
 
 /// When each node took each transaction for the first time.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Spread(Rc<RefCell<BTreeMap<[u8; 32], BTreeMap<u32, u64>>>>);
+pub(super) struct Spread(Rc<RefCell<Taken>>);
+
+/// For each transaction, when each node took it.
+type Taken = BTreeMap<[u8; 32], BTreeMap<u32, u64>>;
 
 impl Watch for Spread {
     fn input(&mut self, _at: u64, _node: u32, _from: u32, _input: &Input) {}

@@ -1,5 +1,10 @@
 //! Tables of TOML with places: whatever is wrong is said with file, line, column and key.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a value is of the kind that is wanted, or of another"
+)]
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -251,6 +251,9 @@ impl World {
             && host.take_call(id).is_some()
         {
             self.failures.count("reset");
+            let at = engine.now();
+            self.watchers
+                .each(|watch| watch.failure(at, ticket, "reset"));
             let result = Err(CallError::Unreachable);
             self.feed(engine, caller, callee, Input::Reply { id, result });
         }
