@@ -1,12 +1,15 @@
 //! The arguments of the program and what they mean.
 
 use std::ops::Range;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use peerage_sim::group::Group;
 use peerage_sim::nemesis::{Fault, KINDS_HELP, What};
 use peerage_sim::network::Way;
+use peerage_sim::report;
+use peerage_sim::scenario::{Overrides, Scenario};
 use peerage_sim::text::{self, Exactly};
 use peerage_sim::{Options, Sabotage, Wire};
 
@@ -45,8 +48,10 @@ Faults are drawn from the seed, each kind in some runs only; or they are read fr
 {KINDS}
 
 Examples:
+  peerage-sim run partition-and-heal                         # a scenario: see `scenarios`
   peerage-sim run --seed 7 --nodes 100 --duration 2m --partition 30s..50s
   peerage-sim run --seed 7 --wire bytes --trace /tmp/trace   # a line per event; the same hash
+  peerage-sim run --seed 7 --report /tmp/run.html            # one page with pictures of the run
   peerage-sim check-determinism --seeds 0..20                # two wires, two processes, one hash";
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +59,8 @@ pub(crate) enum Command {
     /// Run one world and tell what happened.
     #[command(after_long_help = long_help())]
     Run(commands::run::RunArgs),
+    /// List the scenarios that come with the program.
+    Scenarios,
     /// Run many seeds, on all cores and on as many machines as there are.
     Sweep(commands::sweep::SweepArgs),
     /// Put the results of several machines together.
@@ -70,23 +77,26 @@ pub(crate) enum Command {
     Bench(commands::bench::BenchArgs),
 }
 
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct WorldArgs {
-    /// The seed of all luck; any unsigned 64-bit number.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// How many nodes.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
-    pub(crate) nodes: u32,
-    /// How long users act and faults happen, in virtual time: 90s, 10m, 1h.
-    #[arg(long, default_value = "2m", value_parser = duration)]
-    pub(crate) duration: u64,
-    /// How messages cross: as values, or as HTTP and back.
-    #[arg(long, value_enum, default_value_t = WireArg::Typed)]
-    pub(crate) wire: WireArg,
+    /// A scenario: a file, or the name of one that comes with the program (see `scenarios`).
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: Option<String>,
+    /// The seed of all luck; any unsigned 64-bit number. [default: 1]
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How many nodes. [default: 20]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub(crate) nodes: Option<u32>,
+    /// How long users act and faults happen, in virtual time: 90s, 10m, 1h. [default: 2m]
+    #[arg(long, value_parser = duration)]
+    pub(crate) duration: Option<u64>,
+    /// How messages cross. [default: typed]
+    #[arg(long, value_enum)]
+    pub(crate) wire: Option<WireArg>,
     /// Draw faults from the seed, have none, or read them from a file as --print-faults gives them.
-    #[arg(long, default_value = "on", value_name = "on|off|FILE")]
-    pub(crate) faults: String,
+    #[arg(long, value_name = "on|off|FILE")]
+    pub(crate) faults: Option<String>,
     /// Cut the network in half for a while, as in 30s..50s; may be given several times.
     #[arg(long, value_parser = span, value_name = "FROM..TO")]
     pub(crate) partition: Vec<Range<u64>>,
@@ -111,6 +121,26 @@ pub(crate) fn sabotage(name: &str) -> Result<Sabotage, String> {
     })
 }
 
+/// Where the pictures of a run go, and how much is in them.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReportArgs {
+    /// Write one page with pictures of the run; it opens from the disk, without a network.
+    #[arg(id = "report", long, value_name = "FILE.html")]
+    pub(crate) page: Option<PathBuf>,
+    /// Write what is in the page as JSON.
+    #[arg(id = "report-json", long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write what is in the page as tables, one CSV file each.
+    #[arg(id = "report-csv", long, value_name = "DIR")]
+    pub(crate) csv: Option<PathBuf>,
+    /// How many exchanges a report shows one by one; counts and curves are exact in any case.
+    #[arg(id = "report-messages", long, value_name = "N", default_value_t = report::MESSAGES)]
+    pub(crate) messages: usize,
+    /// Nodes whose exchanges a report keeps first, as in n3 or n0-n4,n17.
+    #[arg(id = "report-nodes", long, value_name = "WHO")]
+    pub(crate) nodes: Option<Group>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WireArg {
     /// As HTTP and back; everything must come back equal.
@@ -132,13 +162,54 @@ impl From<WireArg> for Wire {
 }
 
 impl WorldArgs {
+    /// The scenario that the arguments ask for; one without a title, if none is named.
+    pub(crate) fn scenario(&self) -> Result<Scenario, String> {
+        let Some(name) = &self.scenario else {
+            return Ok(Scenario {
+                title: String::new(),
+                about: String::new(),
+                options: self.adjusted(self.drawn())?,
+                expectations: Vec::new(),
+            });
+        };
+        let overrides = Overrides {
+            seed: self.seed,
+            nodes: self.nodes,
+            duration: self.duration,
+            wire: self.wire.map(Wire::from),
+        };
+        let mut scenario = Scenario::read(name, &overrides)?;
+        scenario.options = self.adjusted(scenario.options)?;
+        Ok(scenario)
+    }
+
     /// The options that the arguments ask for.
     pub(crate) fn options(&self) -> Result<Options, String> {
-        let drawn = self.faults == "on";
-        let mut options = Options::drawn(self.seed, self.nodes, self.duration, drawn);
-        options.wire = self.wire.into();
-        if !drawn && self.faults != "off" {
-            options.more_faults = read_faults(&self.faults, self.nodes)?;
+        self.scenario().map(|scenario| scenario.options)
+    }
+
+    /// What the seed draws.
+    fn drawn(&self) -> Options {
+        let (seed, nodes) = (self.seed.unwrap_or(1), self.nodes.unwrap_or(20));
+        let duration = self.duration.unwrap_or(120_000_000);
+        let faults = self.faults.as_deref().unwrap_or("on") == "on";
+        let mut options = Options::drawn(seed, nodes, duration, faults);
+        options.wire = self.wire.map_or(Wire::Typed, Wire::from);
+        options
+    }
+
+    /// The options, with what is said beside the scenario.
+    fn adjusted(&self, mut options: Options) -> Result<Options, String> {
+        match self.faults.as_deref() {
+            None | Some("on") => {}
+            Some("off") => {
+                options.faults.only(&[]);
+                options.more_faults.clear();
+            }
+            Some(path) => {
+                options.faults.only(&[]);
+                options.more_faults = read_faults(path, options.nodes)?;
+            }
         }
         for (number, span) in (1_000_000..).zip(&self.partition) {
             let a = Group::Share {
@@ -165,23 +236,32 @@ impl WorldArgs {
         if let Some(audited) = self.audited {
             options.audited = audited;
         }
-        options.sabotage = self.sabotage;
+        options.sabotage = self.sabotage.or(options.sabotage);
         Ok(options)
     }
 
     /// The command that does the same again.
     pub(crate) fn again(&self) -> String {
-        let mut line = format!(
-            "peerage-sim run --seed {} --nodes {} --duration {}",
-            self.seed,
-            self.nodes,
-            Exactly(self.duration),
-        );
-        if self.wire != WireArg::Typed {
-            line.push_str(&format!(" --wire {}", Wire::from(self.wire).name()));
+        let mut line = "peerage-sim run".to_owned();
+        if let Some(scenario) = &self.scenario {
+            line.push_str(&format!(" {scenario}"));
         }
-        if self.faults != "on" {
-            line.push_str(&format!(" --faults {}", self.faults));
+        // Defaults are said too, in case they change; those of a scenario are its own.
+        let own = self.scenario.is_none();
+        if let Some(seed) = self.seed.or_else(|| own.then_some(1)) {
+            line.push_str(&format!(" --seed {seed}"));
+        }
+        if let Some(nodes) = self.nodes.or_else(|| own.then_some(20)) {
+            line.push_str(&format!(" --nodes {nodes}"));
+        }
+        if let Some(duration) = self.duration.or_else(|| own.then_some(120_000_000)) {
+            line.push_str(&format!(" --duration {}", Exactly(duration)));
+        }
+        if let Some(wire) = self.wire {
+            line.push_str(&format!(" --wire {}", Wire::from(wire).name()));
+        }
+        if let Some(faults) = &self.faults {
+            line.push_str(&format!(" --faults {faults}"));
         }
         for span in &self.partition {
             let span = format!("{}..{}", Exactly(span.start), Exactly(span.end));

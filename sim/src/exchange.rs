@@ -50,6 +50,8 @@ pub struct Exchange {
     pub callee: u32,
     /// What the caller calls the exchange, if it is a node.
     pub call: Option<CallId>,
+    /// Which request of the script this is, if it is one.
+    pub scripted: Option<u32>,
     /// How the one asked must prove who it is.
     pub trust: Trust,
     /// How much of the answer is wanted.

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     // Bad usage ends the program with code 2 here.
     let result = match Cli::parse().command {
         Command::Run(args) => commands::run::run(&args),
+        Command::Scenarios => commands::run::scenarios(),
         Command::Sweep(args) => commands::sweep::sweep(&args),
         Command::Merge(args) => commands::merge::merge(&args),
         Command::Replay(args) => commands::replay::replay(&args),

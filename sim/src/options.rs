@@ -5,16 +5,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use peerage_core::config::Sessions;
 use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
 use crate::disk::DiskSpeed;
+use crate::group::Group;
 use crate::latency::Latency;
 use crate::nemesis::draw::{Rate, Rates};
 use crate::nemesis::{Fault, Kind};
 use crate::network::Links;
+use crate::scenario::Scripted;
 use crate::seed::{Luck, Seeds};
 
 /// How values cross links and lie on disks.
@@ -130,6 +133,37 @@ impl Sabotage {
     }
 }
 
+/// Who is given whom as a peer to begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// As the list says: who knows whom.
+    Edges(Arc<[(u32, u32)]>),
+    /// Everybody knows everybody.
+    Full,
+    /// Everybody knows the one before them in a ring, and a few at random.
+    Neighbours,
+    /// Everybody knows so many at random.
+    Random(u32),
+    /// Everybody knows the one before them in a ring.
+    Ring,
+    /// Everybody knows so many of those with smaller numbers, and those who are known by many are
+    /// known by still more (Barabási and Albert's model).
+    ScaleFree(u32),
+}
+
+/// Settings of some nodes only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// Whose.
+    pub nodes: Group,
+    /// How they hold their sessions.
+    pub sessions: Sessions,
+    /// The bounds of their tables.
+    pub limits: Limits,
+    /// How long their bans last.
+    pub ban_window: Duration,
+}
+
 /// Everything that a run depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -161,6 +195,14 @@ pub struct Options {
     pub core: u32,
     /// How many nodes lie, flood and pretend.
     pub liars: u32,
+    /// Who is given whom at first.
+    pub topology: Topology,
+    /// Nodes with settings of their own; the last one that names a node counts.
+    pub variants: Vec<Variant>,
+    /// Whom users ask.
+    pub users_on: Group,
+    /// Literal requests.
+    pub script: Arc<[Scripted]>,
     /// The actions of users that are sent, as (user, number), if not all are.
     pub kept_actions: Option<BTreeSet<(u32, u32)>>,
     /// What users do.
@@ -220,6 +262,10 @@ impl Options {
             shuffle: false,
             core: 1_000,
             liars: 0,
+            topology: Topology::Neighbours,
+            variants: Vec::new(),
+            users_on: Group::All,
+            script: Arc::from([]),
             kept_actions: None,
             work,
             sessions,
@@ -240,6 +286,42 @@ impl Options {
 }
 
 impl Options {
+    /// A world in which nothing happens by itself: sound links and disks, no faults, no users.
+    #[must_use]
+    pub fn plain(seed: u64, nodes: u32, duration: u64) -> Self {
+        let drawn = Self::drawn(seed, nodes, duration, false);
+        let sessions = Sessions::default();
+        Self {
+            chains: 1,
+            known_peers: 3,
+            links: Links::sound(Latency::Uniform(20 * MS, 40 * MS)),
+            disk: DiskSpeed {
+                floor: MS,
+                spread: 2 * MS,
+                stall_chance: 0,
+                stall: 0,
+            },
+            settle: 120 * SECOND + 8 * peerage_core::time::micros(sessions.poll_interval),
+            sessions,
+            limits: Limits::default(),
+            ban_window: Duration::from_secs(3_600),
+            skew: 0,
+            work: Work {
+                users: 0,
+                pause: SECOND,
+                fresh_max: 1_000,
+                insert: 1,
+                repeat: 0,
+                invalid: 0,
+                read: 0,
+                page: 0,
+                put: 0,
+                ban: 0,
+            },
+            ..drawn
+        }
+    }
+
     /// Everything at once: what a gentle run meets once a day happens every few seconds.
     fn enrage(&mut self) {
         for (kind, every, lasts) in [(Kind::Crash, 2, 3), (Kind::Partition, 8, 10)] {

@@ -61,6 +61,9 @@ pub struct Progress {
 
 /// Virtual time between two reports of progress.
 const STEP: u64 = 1_000_000;
+/// How often the world is shown to whoever looks while it storms, and the shortest pause.
+const SHOWS: u64 = 60;
+const SHOW_MIN: u64 = 50_000;
 /// Virtual time between two looks whether all is well.
 const SETTLE_STEP: u64 = 500_000;
 
@@ -107,6 +110,8 @@ pub struct Run {
     until: u64,
     /// When it is looked at next whether all is well.
     look: u64,
+    /// When the world is shown next to whoever looks.
+    show: u64,
     settled_us: Option<u64>,
 }
 
@@ -121,6 +126,7 @@ impl Run {
             phase: Phase::Storm,
             until: 0,
             look: 0,
+            show: 0,
             settled_us: None,
         }
     }
@@ -164,6 +170,12 @@ impl Run {
         }
     }
 
+    /// How long it took after the storm until all was well, if it is.
+    #[must_use]
+    pub const fn settled(&self) -> Option<u64> {
+        self.settled_us
+    }
+
     /// How many times something did not hold so far.
     #[must_use]
     pub fn findings(&self) -> u64 {
@@ -181,7 +193,8 @@ impl Run {
         self.guarded(|run| {
             while run.phase != Phase::Over && run.engine.now() < until {
                 let end = run.end_of_part();
-                run.engine.run(&mut run.world, until.min(end));
+                let stop = until.min(end).min(run.show_world(false));
+                run.engine.run(&mut run.world, stop);
                 if run.engine.now() >= end {
                     run.turn();
                 }
@@ -251,13 +264,31 @@ impl Run {
         self.world.reseed(seed);
     }
 
+    /// Shows the world to whoever looks, if it is time. Gives the next such time.
+    fn show_world(&mut self, last: bool) -> u64 {
+        let now = self.engine.now();
+        let world = &mut self.world;
+        if !world.watchers.any() {
+            return u64::MAX;
+        }
+        if now >= self.show || last {
+            self.show = now + (world.options.duration / SHOWS).max(SHOW_MIN);
+            let mut watchers = std::mem::take(&mut world.watchers);
+            watchers.each(|watch| watch.sample(now, world, last));
+            world.watchers = watchers;
+        }
+        self.show
+    }
+
     /// Comes from one part of the run to the next, if it is time.
     fn turn(&mut self) {
         let now = self.engine.now();
         if self.phase == Phase::Storm {
             self.world.calm(&mut self.engine);
             self.phase = Phase::Calm;
-            self.until = now + self.world.options.settle;
+            // A ban that was entered while a clock was ahead lasts that much longer.
+            let ahead = self.world.furthest_jump();
+            self.until = now + self.world.options.settle + ahead;
             self.look = (now + SETTLE_STEP).min(self.until);
             return;
         }
@@ -301,6 +332,8 @@ impl Run {
     pub fn finish(mut self) -> io::Result<Report> {
         let world = &mut self.world;
         world.show_findings();
+        self.show_world(true);
+        let world = &mut self.world;
         world.watchers.finish()?;
         Ok(self.report())
     }

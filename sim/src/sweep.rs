@@ -10,10 +10,11 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 
+use crate::Wire;
 use crate::oracle::Oracle;
 use crate::run::Report;
+use crate::scenario::Broken;
 use crate::seed::Seeds;
-use crate::{Options, Wire};
 
 /// The commit that the program was built from.
 pub const COMMIT: &str = env!("PEERAGE_COMMIT");
@@ -129,10 +130,10 @@ pub fn drawn_wire(seed: u64) -> Wire {
     }
 }
 
-/// What came of one seed, as a line of JSON. `again` repeats it; `scenario` names a file, if it came
-/// from one; `broken` tells which expectations of the file were not met.
+/// What came of one seed, as a line of JSON. `again` repeats it; `broken` are the expectations of a
+/// scenario that were not met.
 #[must_use]
-pub fn line(report: &Report, again: &str, broken: &[String]) -> Value {
+pub fn line(report: &Report, again: &str, broken: &[Broken]) -> Value {
     let options = &report.options;
     let violated: Vec<&str> = Oracle::ALL
         .into_iter()
@@ -151,8 +152,9 @@ pub fn line(report: &Report, again: &str, broken: &[String]) -> Value {
         "virtual_us": report.virtual_us,
         "good": report.good() && broken.is_empty(),
         "violated": violated,
-        "expectations_broken": broken,
-        "first_finding": report.findings().first().map(ToString::to_string),
+        "expectations_broken": broken.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "first_finding": report.findings().first().map(ToString::to_string)
+            .or_else(|| broken.first().map(ToString::to_string)),
         "told": told,
         "again": again,
     })
@@ -324,14 +326,6 @@ impl fmt::Display for Coverage<'_> {
         }
         Ok(())
     }
-}
-
-/// Runs one seed of a sweep.
-#[must_use]
-pub fn run_one(options: Options) -> Report {
-    let mut run = crate::Run::new(options);
-    run.advance(u64::MAX);
-    run.report()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use peerage_core::{Input, Output};
 use crate::exchange::Ticket;
 use crate::nemesis::Fault;
 use crate::oracle::Finding;
+use crate::world::World;
 
 /// What becomes of a node as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub struct Crossing {
     pub carries: Carries,
     /// What the question is called.
     pub name: &'static str,
+    /// Whether a node's own call is behind it, and no user, script or liar.
+    pub called: bool,
     /// Who sends: a node, or a user if the number is not below that of the nodes.
     pub from: u32,
     /// To whom.
@@ -81,6 +84,21 @@ pub trait Watch: std::fmt::Debug {
     /// A message that was under way is swallowed.
     fn swallowed(&mut self, at: u64, ticket: Ticket, carries: Carries) {
         let _ = (at, ticket, carries);
+    }
+
+    /// A message that is there waits until a later time before it is taken in.
+    fn held(&mut self, at: u64, ticket: Ticket, carries: Carries, until: u64) {
+        let _ = (at, ticket, carries, until);
+    }
+
+    /// A question ends without an answer; its caller is told the reason, if it still runs.
+    fn failure(&mut self, at: u64, ticket: Ticket, reason: &'static str) {
+        let _ = (at, ticket, reason);
+    }
+
+    /// The world as it is, now and then; for the `last` time when the run is over.
+    fn sample(&mut self, at: u64, world: &World, last: bool) {
+        let _ = (at, world, last);
     }
 
     /// A fault begins, or ends. `number` tells it from the others.

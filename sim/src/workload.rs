@@ -12,6 +12,7 @@ use peerage_core::rooms::{bans, chainweb_mempool, chainweb_peers};
 use peerage_core::{Listener, Request};
 
 use crate::deck::{self, Make};
+use crate::group::Group;
 use crate::options::{Options, Work};
 use crate::roster::Roster;
 use crate::seed::{Luck, Seeds};
@@ -34,6 +35,8 @@ pub struct Action {
 pub struct Workload {
     work: Work,
     nodes: u32,
+    /// Whom users ask, if not everybody.
+    on: Option<Vec<u32>>,
     chains: u8,
     users: Vec<Luck>,
     /// How often each user has acted.
@@ -59,6 +62,8 @@ impl Workload {
         Self {
             work: options.work.clone(),
             nodes: options.nodes,
+            on: (options.users_on != Group::All)
+                .then(|| options.users_on.members(options.nodes).collect()),
             chains: options.chains,
             users,
             acted: vec![0; options.work.users as usize],
@@ -98,7 +103,10 @@ impl Workload {
     pub fn act(&mut self, user: u32, roster: &Roster, wall_secs: u64) -> Action {
         let mut luck = self.users[user as usize].clone();
         let request = self.request(&mut luck, roster, wall_secs);
-        let node = luck.below(self.nodes.into()) as u32;
+        let node = match &self.on {
+            None => luck.below(self.nodes.into()) as u32,
+            Some(on) => on[luck.index(on.len())],
+        };
         let operator = matches!(request, Request::Bans(_)) || luck.chance(300_000);
         let listener = if operator {
             Listener::Api

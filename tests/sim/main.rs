@@ -1,6 +1,8 @@
 //! Named scenarios at fixed seeds, determinism, and oracles that can be seen to fail.
 
 mod faults;
+mod report;
+mod scenarios;
 mod shrink;
 
 use peerage_sim::nemesis::Kind;

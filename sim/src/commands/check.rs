@@ -29,16 +29,12 @@ pub(crate) struct CheckArgs {
 impl CheckArgs {
     fn world(&self, seed: u64, wire: WireArg) -> WorldArgs {
         WorldArgs {
-            seed,
-            nodes: self.nodes,
-            duration: self.duration,
-            wire,
-            faults: "on".to_owned(),
-            partition: Vec::new(),
-            chains: None,
-            users: None,
-            audited: None,
+            seed: Some(seed),
+            nodes: Some(self.nodes),
+            duration: Some(self.duration),
+            wire: Some(wire),
             sabotage: self.sabotage,
+            ..WorldArgs::default()
         }
     }
 }
@@ -94,7 +90,7 @@ fn tell(seed: u64, ways: &[Way]) -> Result<bool, String> {
             held = false;
             writeln!(out, "seed {seed}: violated: {}", way.world.again()).map_err(io_error)?;
         }
-        let mangled = |way: &Way| way.world.wire == WireArg::Mangled;
+        let mangled = |way: &Way| way.world.wire == Some(WireArg::Mangled);
         let Some(first) = ways.iter().find(|first| mangled(first) == mangled(way)) else {
             continue;
         };

@@ -6,6 +6,7 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod merge;
 pub(crate) mod minimize;
+pub(crate) mod pictures;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod sweep;

@@ -10,7 +10,7 @@ use std::sync::{Mutex, mpsc};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use peerage_sim::sweep::{Shard, Summary, drawn_nodes, drawn_wire, line, run_one};
+use peerage_sim::sweep::{Shard, Summary, drawn_nodes, drawn_wire, line};
 use serde_json::Value;
 
 use super::merge::{CoverageArgs, tell};
@@ -28,11 +28,15 @@ Examples:
   peerage-sim sweep --seeds 0..10000
   peerage-sim sweep --seeds 0..100 --nodes 50 --duration 5m --stop-at-first
   peerage-sim sweep --seeds 0..1000000 --shard 3/64 --out part3.jsonl
-  peerage-sim sweep --seeds 0..5000 --coverage";
+  peerage-sim sweep --seeds 0..5000 --coverage
+  peerage-sim sweep churn --seeds 0..200                # a scenario with many seeds";
 
 #[derive(Args, Debug)]
 #[command(after_help = HELP)]
 pub(crate) struct SweepArgs {
+    /// A scenario, to be run with each seed.
+    #[arg(value_name = "SCENARIO")]
+    scenario: Option<String>,
     /// The seeds, as in 0..1000.
     #[arg(long, value_parser = seeds)]
     seeds: Range<u64>,
@@ -42,15 +46,15 @@ pub(crate) struct SweepArgs {
     /// How many nodes, instead of a drawn number.
     #[arg(long, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     nodes: Option<u32>,
-    /// How long each run storms, in virtual time.
-    #[arg(long, default_value = "60s", value_parser = duration)]
-    duration: u64,
+    /// How long each run storms, in virtual time. [default: 60s]
+    #[arg(long, value_parser = duration)]
+    duration: Option<u64>,
     /// How messages cross, instead of what is drawn.
     #[arg(long, value_enum)]
     wire: Option<WireArg>,
     /// Draw faults from the seed, have none, or read them from a file.
-    #[arg(long, default_value = "on", value_name = "on|off|FILE")]
-    faults: String,
+    #[arg(long, value_name = "on|off|FILE")]
+    faults: Option<String>,
     /// Stop at the first failure.
     #[arg(long)]
     stop_at_first: bool,
@@ -72,28 +76,29 @@ pub(crate) struct SweepArgs {
 impl SweepArgs {
     /// The run of one seed.
     fn world(&self, seed: u64) -> WorldArgs {
+        let own = self.scenario.is_none();
         let drawn = || {
             let name = drawn_wire(seed).name();
             WireArg::from_str(name, false).unwrap_or(WireArg::Typed)
         };
         WorldArgs {
-            seed,
-            nodes: self.nodes.unwrap_or_else(|| drawn_nodes(seed)),
-            duration: self.duration,
-            wire: self.wire.unwrap_or_else(drawn),
+            scenario: self.scenario.clone(),
+            seed: Some(seed),
+            // What a scenario says of itself is not drawn.
+            nodes: self.nodes.or_else(|| own.then(|| drawn_nodes(seed))),
+            duration: self.duration.or_else(|| own.then_some(60_000_000)),
+            wire: Some(self.wire.unwrap_or_else(drawn)),
             faults: self.faults.clone(),
-            partition: Vec::new(),
-            chains: None,
-            users: None,
-            audited: None,
             sabotage: self.sabotage,
+            ..WorldArgs::default()
         }
     }
 
     fn one(&self, seed: u64) -> Result<Value, String> {
         let world = self.world(seed);
-        let report = run_one(world.options()?);
-        Ok(line(&report, &world.again(), &[]))
+        let outcome = world.scenario()?.run(Vec::new(), |_| {});
+        let outcome = outcome.map_err(|error| error.to_string())?;
+        Ok(line(&outcome.report, &world.again(), &outcome.broken))
     }
 }
 

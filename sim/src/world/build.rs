@@ -18,10 +18,10 @@ use crate::group::Group;
 use crate::host::Host;
 use crate::nemesis::{self, Fault, Kind};
 use crate::network::Network;
-use crate::options::{Options, Sabotage};
+use crate::options::{Options, Sabotage, Topology};
 use crate::oracle::Findings;
 use crate::roster::Roster;
-use crate::seed::Seeds;
+use crate::seed::{Luck, Seeds};
 use crate::trace::Tally;
 use crate::verify::Memo;
 use crate::watch::Watchers;
@@ -77,7 +77,7 @@ impl World {
             let liar = Liar::new(&seeds, *node, nodes, options.chains);
             hosts[*node as usize].liar = Some(Box::new(liar));
         }
-        let mut engine = Engine::new((nodes + users + 1) as usize);
+        let mut engine = Engine::new((nodes + users + 2) as usize);
         if options.shuffle {
             engine.shuffle(seeds.family("ties").luck(0).bits());
         }
@@ -89,7 +89,11 @@ impl World {
         for node in &liars {
             engine.at(1_000_000, *node, *node, Event::Lie);
         }
-        let world = nodes + users;
+        for (number, scripted) in (0..).zip(options.script.iter()) {
+            let party = nodes + users;
+            engine.at(scripted.at, party, party, Event::Scripted(number));
+        }
+        let world = nodes + users + 1;
         for (index, fault) in faults.iter().enumerate() {
             engine.at(fault.at, world, world, Event::Fault(index as u32));
         }
@@ -99,7 +103,12 @@ impl World {
         }
         let world = Self {
             workload: Workload::new(&seeds, &options),
-            network: Network::new(options.links.clone(), nodes, users, seeds.family("network")),
+            network: Network::new(
+                options.links.clone(),
+                nodes,
+                users + 1,
+                seeds.family("network"),
+            ),
             site: Site {
                 network: ChainwebVersion::Development,
                 chains: options.chains,
@@ -118,6 +127,7 @@ impl World {
             told: Tally::default(),
             failures: Tally::default(),
             faults_done: Tally::default(),
+            answers: vec![None; options.script.len()],
             stormy: true,
             current: None,
             verdicts: Vec::new(),
@@ -130,9 +140,15 @@ impl World {
         (world, engine)
     }
 
+    /// Whom a node is given as peers when it starts.
+    #[must_use]
+    pub fn known_at_start(&self, node: u32) -> Vec<peerage_core::commons::address::PeerInfo> {
+        self.config(node).known_peers
+    }
+
     /// Plans one fault more.
     pub(crate) fn plan(&mut self, engine: &mut Engine<Event>, fault: Fault) {
-        let world = self.options.nodes + self.options.work.users;
+        let world = self.party();
         let number = self.faults.len() as u32;
         engine.at(fault.at, world, world, Event::Fault(number));
         self.faults.push(fault);
@@ -166,12 +182,15 @@ impl World {
             config.limits.peers_max = config.limits.peers_max.div_ceil(2).max(4);
             config.limits.calls_max = config.limits.calls_max.div_ceil(2).max(16);
         }
-        // The one before in a ring, so that all are connected, and a few at random.
-        let mut luck = self.seeds.family("topology").luck(node.into());
-        let mut known = vec![self.before(node)];
-        for _ in 1..options.known_peers {
-            known.push(luck.below(options.nodes.into()) as u32);
+        for variant in &options.variants {
+            if variant.nodes.holds(node) {
+                config.ban_window = variant.ban_window;
+                config.sessions = variant.sessions.clone();
+                config.limits = variant.limits.clone();
+            }
         }
+        let mut luck = self.seeds.family("topology").luck(node.into());
+        let mut known = self.known(node, &mut luck);
         known.sort_unstable();
         known.dedup();
         known.retain(|other| *other != node);
@@ -187,6 +206,30 @@ impl World {
         config
     }
 
+    /// Whom a node is given to begin with.
+    fn known(&self, node: u32, luck: &mut Luck) -> Vec<u32> {
+        let nodes = self.options.nodes;
+        let mut some = |many: u32| -> Vec<u32> {
+            (0..many).map(|_| luck.below(nodes.into()) as u32).collect()
+        };
+        match &self.options.topology {
+            // The ring, so that all are connected.
+            Topology::Neighbours => {
+                let mut known = vec![self.before(node)];
+                known.extend(some(self.options.known_peers.saturating_sub(1)));
+                known
+            }
+            Topology::Ring => vec![self.before(node)],
+            Topology::Full => (0..nodes).collect(),
+            Topology::Random(many) => some(*many),
+            Topology::ScaleFree(many) => scale_free(&self.seeds, node, *many),
+            Topology::Edges(edges) => {
+                let from = edges.iter().filter(|(from, _)| *from == node);
+                from.map(|(_, to)| *to).collect()
+            }
+        }
+    }
+
     /// The nearest node before this one in the ring that is of the core as the node is.
     fn before(&self, node: u32) -> u32 {
         let nodes = self.options.nodes;
@@ -196,6 +239,32 @@ impl World {
             .find(like)
             .unwrap_or((node + nodes - 1) % nodes)
     }
+}
+
+/// Whom a node of a scale-free network knows: of those before it, each the likelier the more others
+/// know it already. The nodes before are gone through again, so that no order of starts matters.
+fn scale_free(seeds: &Seeds, node: u32, many: u32) -> Vec<u32> {
+    let family = seeds.family("scale-free");
+    // Each end of each edge once: to draw from this is to prefer those that are known by many.
+    let mut ends: Vec<u32> = (0..=many).collect();
+    let mut known = Vec::new();
+    for next in 1..=node {
+        let mut luck = family.luck(next.into());
+        known.clear();
+        for _ in 0..many.min(next) {
+            let other = if next <= many {
+                luck.below(next.into()) as u32
+            } else {
+                ends[luck.index(ends.len())]
+            };
+            known.push(other);
+        }
+        if next > many {
+            ends.extend_from_slice(&known);
+            ends.extend(std::iter::repeat_n(next, known.len()));
+        }
+    }
+    known
 }
 
 /// Who lies.

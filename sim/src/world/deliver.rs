@@ -39,6 +39,7 @@ impl World {
             caller_run: self.hosts[node as usize].run,
             callee: callee.unwrap_or(u32::MAX),
             call: Some(id),
+            scripted: None,
             trust: to.trust,
             part: to.part,
             listener: Listener::P2p,
@@ -108,14 +109,16 @@ impl World {
         if !self.watchers.any() {
             return;
         }
+        let exchange = self.exchanges.get_mut(ticket);
+        let (name, called) = exchange.map_or(("", false), |exchange| {
+            (exchange.name, exchange.call.is_some())
+        });
         let crossing = Crossing {
             at,
             ticket,
             carries,
-            name: self
-                .exchanges
-                .get_mut(ticket)
-                .map_or("", |exchange| exchange.name),
+            name,
+            called,
             from,
             to,
             arrives: time.map(|time| at + time),
@@ -151,6 +154,9 @@ impl World {
                 // Until the storm ends, if it is held for ever.
                 let until = until.min(self.options.duration.max(engine.now()) + 1);
                 engine.at(until, from, to, event);
+                let at = engine.now();
+                self.watchers
+                    .each(|watch| watch.held(at, ticket, carries, until));
                 true
             }
             Some(_) | None => false,
@@ -180,6 +186,9 @@ impl World {
             if exchange.given_up {
                 self.exchanges.close(ticket);
             }
+            let at = engine.now();
+            self.watchers
+                .each(|watch| watch.swallowed(at, ticket, Carries::Question));
             return;
         }
         let host = &self.hosts[callee as usize];
@@ -220,7 +229,12 @@ impl World {
                 }
             }
         }
+        let plain = self
+            .exchanges
+            .get_mut(ticket)
+            .is_some_and(|of| of.scripted.is_none());
         if self.options.wire == Wire::Mangled
+            && plain
             && let Some(luck) = self.network.mangles(caller)
         {
             match wire::mangle_request(&self.site, listener, &request, luck) {
@@ -399,7 +413,13 @@ impl World {
             return;
         };
         if let Err(error) = &result {
-            self.failures.count(failure(*error));
+            let (at, reason) = (engine.now(), failure(*error));
+            self.failures.count(reason);
+            self.watchers
+                .each(|watch| watch.failure(at, ticket, reason));
+        }
+        if let Some(number) = exchange.scripted {
+            return self.scripted_reply(engine, number, result);
         }
         let Some(id) = exchange.call else { return };
         if self.hosts[exchange.caller as usize].run != exchange.caller_run {
@@ -470,6 +490,8 @@ impl World {
                     // A connection's end never overtakes what was sent on it.
                     let at = (engine.now() + time).max(exchange.arrives + 1);
                     engine.at(at, caller, callee, Event::Hangup(ticket));
+                    let time = Some(at - now);
+                    self.show_crossing(now, ticket, Carries::Hangup, caller, callee, time);
                 }
             }
         }
@@ -515,6 +537,7 @@ impl World {
             caller_run: 0,
             callee: action.node,
             call: None,
+            scripted: None,
             trust: Trust::Anyone,
             part: Part::Body,
             listener: action.listener,

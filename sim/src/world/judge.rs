@@ -105,7 +105,7 @@ impl World {
             }
         }
         self.audit_waiting(at);
-        let world = self.options.nodes + self.options.work.users;
+        let world = self.party();
         engine.after(AUDIT_EVERY, world, world, Event::Audit);
         if self.options.sabotage == Some(Sabotage::Panic) && at > 5_000_000 {
             self.current = Some(0);

@@ -30,6 +30,7 @@ impl World {
             caller_run: 0,
             callee: target,
             call: None,
+            scripted: None,
             trust: Trust::Anyone,
             part: Part::Body,
             listener: Listener::P2p,

@@ -9,6 +9,7 @@ mod deliver;
 mod judge;
 mod lies;
 mod lives;
+mod scripts;
 mod suffer;
 
 use peerage_core::commons::network::NodeVersion;
@@ -25,6 +26,7 @@ use crate::network::Network;
 use crate::options::{Options, Sabotage};
 use crate::oracle::Findings;
 use crate::roster::Roster;
+use crate::scenario::Answered;
 use crate::schedule::Key;
 use crate::seed::{Luck, Seeds};
 use crate::trace::{Tally, fold_input, fold_output};
@@ -55,6 +57,8 @@ pub enum Event {
     Ready,
     /// A connection breaks.
     Reset(Ticket),
+    /// A scripted request is sent.
+    Scripted(u32),
     /// A node starts for the first time.
     Start,
     /// A user acts.
@@ -94,6 +98,8 @@ pub struct World {
     pub(crate) told: Tally,
     pub(crate) failures: Tally,
     pub(crate) faults_done: Tally,
+    /// What became of scripted requests.
+    pub(crate) answers: Vec<Option<Answered>>,
     /// Whether users act and things go wrong.
     pub(crate) stormy: bool,
     /// The node that handles something just now.
@@ -109,6 +115,11 @@ pub struct World {
 }
 
 impl World {
+    /// The party that causes faults and looks; the one before it sends scripted requests.
+    const fn party(&self) -> u32 {
+        self.options.nodes + self.options.work.users + 1
+    }
+
     /// What did not hold so far.
     #[must_use]
     pub const fn findings(&self) -> &Findings {
@@ -318,6 +329,7 @@ impl Machine for World {
             Event::Lied(ticket) => self.lied(engine, ticket),
             Event::Ready => self.ready(engine, key.to),
             Event::Reset(ticket) => self.reset(engine, ticket),
+            Event::Scripted(number) => self.scripted(engine, number),
             Event::Start => self.start(engine, key.to),
             Event::User => self.act(engine, key.to),
             Event::Verdict(slot, run) => {

@@ -24,7 +24,7 @@ impl World {
         let ends = fault
             .lasts
             .map_or(u64::MAX, |lasts| at.saturating_add(lasts));
-        let world = self.options.nodes + self.options.work.users;
+        let world = self.party();
         if let What::Stop { grace, .. } = &fault.what {
             engine.after(*grace, world, world, Event::FaultEnds(index));
         } else if fault.lasts.is_some() {
@@ -116,7 +116,7 @@ impl World {
                 self.crash(engine, node, false, Unsynced::Drawn);
             }
             if let Some(lasts) = fault.lasts {
-                let world = self.options.nodes + self.options.work.users;
+                let world = self.party();
                 engine.after(lasts.max(1), world, world, Event::FaultEnds(index));
             }
             return;
@@ -251,9 +251,23 @@ impl World {
             && host.take_call(id).is_some()
         {
             self.failures.count("reset");
+            let at = engine.now();
+            self.watchers
+                .each(|watch| watch.failure(at, ticket, "reset"));
             let result = Err(CallError::Unreachable);
             self.feed(engine, caller, callee, Input::Reply { id, result });
         }
+    }
+
+    /// How far ahead clocks were set at most.
+    pub(crate) fn furthest_jump(&self) -> u64 {
+        let mut furthest = 0;
+        for fault in &self.faults {
+            if let What::Jump { by, .. } = fault.what {
+                furthest = furthest.max(by.max(0) as u64);
+            }
+        }
+        furthest
     }
 
     /// Faults and users stop; every node of the core is up again.

@@ -1,0 +1,327 @@
+//! What must come of a scenario in the end.
+//!
+//! Each kind of expectation is a table `[[expect]]` with one key; a room that promises more adds a
+//! variant here, a key, and what it looks at.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+
+use peerage_core::rooms::{Event, chainweb_mempool};
+use peerage_core::{Input, Output};
+
+use super::read::{share, time};
+use super::section::{Result, Section};
+use crate::group::Group;
+use crate::nemesis::Kind;
+use crate::options::Time;
+use crate::run::Run;
+use crate::text::Percent;
+use crate::watch::Watch;
+
+/// Something that must come of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expectation {
+    /// Each accepted transaction reaches so many of a million nodes within a time.
+    Spread {
+        /// How many of a million.
+        share: u32,
+        /// In microseconds.
+        within: u64,
+        /// Among whom.
+        group: Group,
+    },
+    /// All is well so soon after the storm.
+    Settled(u64),
+    /// Everybody of the group who runs knows at least so many peers.
+    PeersKnown(u64, Group),
+    /// How often nodes told of an event.
+    Event(String, Bounds),
+    /// How often a request was sent.
+    Messages(String, Bounds),
+    /// How often a fault happened.
+    Fault(Kind, Bounds),
+    /// How many transactions wait in the pool of everybody who runs.
+    Pending(Bounds, Group),
+    /// Whether members of one group know a node.
+    Knows {
+        /// Who.
+        who: Group,
+        /// Whom.
+        node: u32,
+        /// Whether they do.
+        known: bool,
+    },
+    /// How many virtual seconds the run took.
+    Hash(u64),
+}
+
+/// A number that must lie between two others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Not below.
+    pub min: u64,
+    /// Not above.
+    pub max: u64,
+}
+
+/// An expectation that was not met, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken(pub String);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// When each node took each transaction for the first time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spread(Rc<RefCell<Taken>>);
+
+/// For each transaction, when each node took it.
+type Taken = BTreeMap<[u8; 32], BTreeMap<u32, u64>>;
+
+impl Watch for Spread {
+    fn input(&mut self, _at: u64, _node: u32, _from: u32, _input: &Input) {}
+
+    fn output(&mut self, at: u64, node: u32, output: &Output) {
+        if let Output::Event(Event::ChainwebMempool(chainweb_mempool::Event::TxAccepted {
+            hash,
+            ..
+        })) = output
+        {
+            let mut all = self.0.borrow_mut();
+            all.entry(hash.0).or_default().entry(node).or_insert(at);
+        }
+    }
+}
+
+pub(super) fn read(
+    top: &Section<'_>,
+    group: &dyn Fn(&str) -> Option<Group>,
+) -> Result<Vec<Expectation>> {
+    let mut all = Vec::new();
+    for (offset, section) in top.sections("expect")? {
+        let before = all.len();
+        let whom = |section: &Section<'_>, key: &str| -> Result<Group> {
+            let named = section.meaning(key, |name| {
+                group(name).ok_or_else(|| format!("{name:?} names no nodes"))
+            })?;
+            Ok(named.unwrap_or(Group::All))
+        };
+        if let Some(inner) = section.section("spread")? {
+            all.push(Expectation::Spread {
+                share: inner.meaning("share", share)?.unwrap_or(1_000_000),
+                within: (inner.meaning("within", time)?)
+                    .ok_or_else(|| section.error("spread", "say `within`"))?,
+                group: whom(&inner, "group")?,
+            });
+            inner.finish()?;
+        }
+        if let Some(within) = section.meaning("settled-within", time)? {
+            all.push(Expectation::Settled(within));
+        }
+        if let Some(inner) = section.section("peers-known")? {
+            let min = inner.number("min")?.unwrap_or(1);
+            all.push(Expectation::PeersKnown(min, whom(&inner, "group")?));
+            inner.finish()?;
+        }
+        if let Some(inner) = section.section("pending")? {
+            let bounds = bounds(&inner)?;
+            all.push(Expectation::Pending(bounds, whom(&inner, "group")?));
+            inner.finish()?;
+        }
+        if let Some(inner) = section.section("event")? {
+            let name =
+                (inner.string("name")?).ok_or_else(|| section.error("event", "say `name`"))?;
+            if !Event::names().any(|known| known == name.value) {
+                let names: Vec<_> = Event::names().collect();
+                return Err(inner.error("name", format_args!("nodes tell of {}", names.join(", "))));
+            }
+            all.push(Expectation::Event(name.value.to_owned(), bounds(&inner)?));
+            inner.finish()?;
+        }
+        if let Some(inner) = section.section("messages")? {
+            let name =
+                (inner.string("name")?).ok_or_else(|| section.error("messages", "say `name`"))?;
+            all.push(Expectation::Messages(
+                name.value.to_owned(),
+                bounds(&inner)?,
+            ));
+            inner.finish()?;
+        }
+        if let Some(inner) = section.section("fault")? {
+            let kind = inner.meaning("kind", |name| {
+                Kind::named(name).ok_or_else(|| format!("there is no fault {name:?}"))
+            })?;
+            let kind = kind.ok_or_else(|| section.error("fault", "say `kind`"))?;
+            all.push(Expectation::Fault(kind, bounds(&inner)?));
+            inner.finish()?;
+        }
+        if let Some(inner) = section.section("knows")? {
+            let node = inner.meaning("node", |text| {
+                let number = text
+                    .strip_prefix('n')
+                    .and_then(|number| number.parse().ok());
+                number.ok_or_else(|| format!("{text:?} is no node; write n3"))
+            })?;
+            all.push(Expectation::Knows {
+                who: whom(&inner, "who")?,
+                node: node.ok_or_else(|| section.error("knows", "say `node`"))?,
+                known: inner.truth("known")?.unwrap_or(true),
+            });
+            inner.finish()?;
+        }
+        if let Some(hash) = section.meaning("hash", |text| {
+            u64::from_str_radix(text, 16).map_err(|_| "a hash is 16 hexadecimal digits".to_owned())
+        })? {
+            all.push(Expectation::Hash(hash));
+        }
+        section.finish()?;
+        if all.len() == before {
+            let what = "[[expect]] says nothing; write one of spread, settled-within, peers-known, \
+                        pending, event, messages, fault, knows, hash";
+            return Err(top.file().error(offset, what));
+        }
+    }
+    Ok(all)
+}
+
+fn bounds(section: &Section<'_>) -> Result<Bounds> {
+    Ok(Bounds {
+        min: section.number("min")?.unwrap_or(0),
+        max: section.number("max")?.unwrap_or(u64::MAX),
+    })
+}
+
+impl Bounds {
+    fn check(self, count: u64, what: &str) -> Option<Broken> {
+        let Self { min, max } = self;
+        if count < min {
+            Some(Broken(format!(
+                "{what}: {count}, at least {min} was expected"
+            )))
+        } else if count > max {
+            Some(Broken(format!(
+                "{what}: {count}, at most {max} was expected"
+            )))
+        } else {
+            None
+        }
+    }
+}
+
+impl Expectation {
+    /// What is wrong with it, once the run is over.
+    pub(super) fn check(&self, run: &Run, spread: &Spread) -> Option<Broken> {
+        let world = run.world();
+        match self {
+            Self::Spread {
+                share,
+                within,
+                group,
+            } => spread.check(world.options.nodes, *share, *within, group),
+            Self::Settled(within) => match run.settled() {
+                None => Some(Broken("all is not well in the end".to_owned())),
+                Some(settled) => (settled > *within).then(|| {
+                    Broken(format!(
+                        "all was well {} after the storm, within {} was expected",
+                        Time(settled),
+                        Time(*within)
+                    ))
+                }),
+            },
+            Self::PeersKnown(min, group) => nodes(run, group).find_map(|(number, node)| {
+                let known = node.commons().peers.iter().count() as u64;
+                let bounds = Bounds {
+                    min: *min,
+                    max: u64::MAX,
+                };
+                bounds.check(known, &format!("peers that n{number} knows"))
+            }),
+            Self::Pending(bounds, group) => nodes(run, group).find_map(|(number, node)| {
+                let mut pending = 0;
+                node.gauges(&mut |name, value| {
+                    if name == "mempool_pending" {
+                        pending = value;
+                    }
+                });
+                bounds.check(pending, &format!("transactions that wait at n{number}"))
+            }),
+            Self::Event(name, bounds) => {
+                bounds.check(world.told.of(name), &format!("event {name}"))
+            }
+            Self::Messages(name, bounds) => {
+                bounds.check(world.messages.of(name), &format!("messages {name}"))
+            }
+            Self::Fault(kind, bounds) => {
+                let name = kind.name();
+                bounds.check(world.faults_done.of(name), &format!("fault {name}"))
+            }
+            Self::Knows { who, node, known } => nodes(run, who).find_map(|(number, machine)| {
+                let peers = &machine.commons().peers;
+                let found = peers
+                    .iter()
+                    .any(|(_, peer)| world.roster.find(&peer.info.address) == Some(*node));
+                let verb = if *known { "does not know" } else { "knows" };
+                (number != *node && found != *known)
+                    .then(|| Broken(format!("n{number} {verb} n{node}")))
+            }),
+            Self::Hash(hash) => (run.hash() != *hash)
+                .then(|| Broken(format!("the hash is {:016x}, not {hash:016x}", run.hash()))),
+        }
+    }
+}
+
+/// Those of a group who run.
+fn nodes<'a>(
+    run: &'a Run,
+    group: &'a Group,
+) -> impl Iterator<Item = (u32, &'a peerage_core::Node)> {
+    let world = run.world();
+    group
+        .members(world.options.nodes)
+        .filter_map(|node| Some((node, world.hosts[node as usize].node.as_deref()?)))
+}
+
+impl Spread {
+    fn check(&self, nodes: u32, share: u32, within: u64, group: &Group) -> Option<Broken> {
+        let members = group.members(nodes).count() as u64;
+        let needed = (members * u64::from(share)).div_ceil(1_000_000);
+        let all = self.0.borrow();
+        if all.is_empty() {
+            return Some(Broken("no transaction was accepted anywhere".to_owned()));
+        }
+        let mut late = 0;
+        let mut worst = 0;
+        for times in all.values() {
+            let first = times.values().min().copied().unwrap_or(0);
+            let mut reached: Vec<u64> = times
+                .iter()
+                .filter(|(node, _)| group.holds(**node))
+                .map(|(_, at)| at - first)
+                .collect();
+            reached.sort_unstable();
+            let time = reached.get((needed as usize).saturating_sub(1)).copied();
+            if time.is_none_or(|time| time > within) {
+                late += 1;
+            }
+            worst = worst.max(time.unwrap_or(u64::MAX));
+        }
+        let slowest = if worst == u64::MAX {
+            "some never did".to_owned()
+        } else {
+            format!("the slowest took {}", Time(worst))
+        };
+        (late > 0).then(|| {
+            Broken(format!(
+                "{late} of {} transactions did not reach {} of {members} nodes within {}: {slowest}",
+                all.len(),
+                Percent(share),
+                Time(within),
+            ))
+        })
+    }
+}
