@@ -1,7 +1,8 @@
 //! Failing runs are cut down to what they need, and what is left still fails in the same way.
 
-use peerage_sim::shrink::{Budget, Shrunk, shrink};
-use peerage_sim::{Options, Oracle, Sabotage, run};
+use peerage_sim::scenario::{Overrides, Scenario};
+use peerage_sim::shrink::{Budget, Shrunk, explicit, said, shrink};
+use peerage_sim::{Options, Oracle, Sabotage, Wire, run};
 
 const SECOND: u64 = 1_000_000;
 
@@ -22,7 +23,69 @@ fn cut_down(options: &Options, oracle: Oracle, jobs: usize, tries: u64) -> Shrun
     assert!(told > 0, "nobody heard of progress");
     let report = run(shrunk.least.clone(), Vec::new(), |_| {}).expect("nothing is written");
     assert!(report.findings.misses(oracle) > 0, "{shrunk}\n{report}");
+    check_said(&shrunk.least);
     shrunk
+}
+
+/// Wants a run to be read back from the file that is written of it.
+#[track_caller]
+fn check_said(options: &Options) {
+    let text = said::scenario(options);
+    let read = Scenario::parse(&text, "said", None, &Overrides::default());
+    let read = read.unwrap_or_else(|error| panic!("{error}\n{text}"));
+    assert_eq!(read.options, *options, "{text}");
+}
+
+#[test]
+fn what_is_written_says_all_of_a_run() {
+    for seed in 0..40 {
+        let mut options = explicit(&Options::drawn(seed, 9, 30 * SECOND, true));
+        check_said(&options);
+        options.links.make_sound();
+        options.wire = Wire::Mangled;
+        options.kept_actions = Some([(0, 1), (0, 3), (1, 2), (7, 1_000)].into());
+        check_said(&options);
+        // Nothing stays as it was drawn.
+        let other = Options::drawn(seed + 1, 12, 90 * SECOND, true);
+        let (nodes, duration) = (options.nodes, options.duration);
+        options = Options {
+            seed,
+            nodes,
+            duration,
+            ..explicit(&other)
+        };
+        options
+            .more_faults
+            .retain(|fault| fault.greatest() < Some(9));
+        check_said(&options);
+        check_said(&explicit(&Options::drawn(seed, 9, 30 * SECOND, false)));
+        check_said(&explicit(&Options::plain(seed, 9, 30 * SECOND)));
+    }
+}
+
+#[test]
+fn kept_requests_are_explained() {
+    let mut options = Options::drawn(5, 4, 30 * SECOND, false);
+    let told = |options: &Options| -> Vec<String> {
+        let text = said::scenario(options);
+        let lines = text.lines().filter(|line| line.contains("\", # "));
+        lines.map(str::to_owned).collect()
+    };
+    options.kept_actions = Some([(0, 1), (0, 2), (0, 3), (1, 5)].into());
+    let many = told(&options);
+    assert_eq!(many.len(), 4, "{many:?}");
+    // Each is the same, whatever else is kept.
+    for line in &many {
+        let name = line.split('"').nth(1).expect("a name");
+        let (user, number) = name.split_once(':').expect("user:number");
+        let action = (
+            user.parse().expect("a number"),
+            number.parse().expect("a number"),
+        );
+        options.kept_actions = Some([action].into());
+        let one = told(&options);
+        assert_eq!(one, [line.clone()]);
+    }
 }
 
 #[test]

@@ -68,8 +68,14 @@ pub(crate) fn minimize(args: &MinimizeArgs) -> Result<bool, String> {
     if live {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }
+    let unsaid = said::unsaid(&shrunk.least);
+    let but = if unsaid.is_empty() {
+        String::new()
+    } else {
+        format!("# NOT SAID HERE, but still needed: {}\n", unsaid.join(", "))
+    };
     let text = format!(
-        "# Violates {}. Shrunk from: {}\n# {shrunk}\n# commit {}\n{}",
+        "# Violates {}. Shrunk from: {}\n# {shrunk}\n# commit {}\n{but}{}",
         oracle.name(),
         args.world.again(),
         peerage_sim::sweep::COMMIT,

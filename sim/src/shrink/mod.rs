@@ -10,11 +10,13 @@ mod search;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::nemesis::Fault;
-use crate::options::{Options, Wire};
+use crate::options::{Options, Topology, Wire};
 use crate::oracle::Oracle;
 use crate::run::Run;
+use crate::scenario::Scripted;
 use crate::text::Exactly;
 use fewer::fewer;
 use search::Search;
@@ -145,6 +147,12 @@ pub fn shrink(
             })
         });
         simpler_faults(&mut search);
+        let script = search.least.script.to_vec();
+        fewer(&script, |choices| {
+            search.first_of(choices, |least, script: &Vec<Scripted>| {
+                least.script = Arc::from(script.clone());
+            })
+        });
         plainer(&mut search);
         fewer_actions(&mut search);
         if search.least == round || search.ran_out() {
@@ -278,7 +286,7 @@ fn simpler(fault: &Fault, nodes: u32) -> Vec<Fault> {
 /// Whatever can be switched off.
 fn plainer(search: &mut Search<'_>) {
     type Switch = fn(&mut Options);
-    let switches: [Switch; 18] = [
+    let switches: [Switch; 21] = [
         |least| least.links.make_sound(),
         |least| least.links.slow_chance = 0,
         |least| least.links.request_loss = 0,
@@ -290,6 +298,9 @@ fn plainer(search: &mut Search<'_>) {
         |least| least.links.hangup_chance = 0,
         |least| least.links.late_chance = 0,
         |least| least.disk.stall_chance = 0,
+        |least| least.links.regions = None,
+        |least| least.topology = Topology::Neighbours,
+        |least| least.variants.clear(),
         |least| least.liars = 0,
         |least| least.shuffle = false,
         |least| least.core = 1_000,

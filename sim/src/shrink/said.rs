@@ -1,4 +1,4 @@
-//! A run as a scenario file: what differs from that which its seed draws.
+//! A run as a scenario file.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,8 +9,8 @@ use peerage_core::config::Sessions;
 use peerage_core::limits::Limits;
 use peerage_core::time::{Duration, micros};
 
-use crate::nemesis::Kind;
-use crate::options::{Options, Work};
+use crate::group::Group;
+use crate::options::{Options, Topology, Variant, Work};
 use crate::run::Run;
 use crate::text::{Exactly, Percent};
 use crate::watch::{Carries, Crossing, Watch};
@@ -21,44 +21,107 @@ pub fn drawn(options: &Options) -> Options {
     Options::drawn(options.seed, options.nodes, options.duration, true)
 }
 
-/// A run as a scenario file. Its faults must be a list: none may be drawn, or all as the seed does.
+/// A run as a scenario file: as what differs from a drawn run or from a plain one, whichever is
+/// shorter. Drawn faults are listed.
 ///
 /// Kept requests are explained, for which the run is run.
 #[must_use]
 pub fn scenario(options: &Options) -> String {
-    let drawn = drawn(options);
+    let options = &super::explicit(options);
+    let plain = Options::plain(options.seed, options.nodes, options.duration);
+    let drawn = as_differences(options, &drawn(options), true);
+    let plain = as_differences(options, &plain, false);
+    if plain.lines().count() < drawn.lines().count() {
+        plain
+    } else {
+        drawn
+    }
+}
+
+/// What a scenario file cannot say of a run, in words.
+#[must_use]
+pub fn unsaid(options: &Options) -> Vec<&'static str> {
+    let mut unsaid = Vec::new();
+    if !options.script.is_empty() {
+        unsaid.push("scripted requests");
+    }
+    if options.links.regions.is_some() {
+        unsaid.push("regions");
+    }
+    if matches!(options.topology, Topology::Edges(_)) {
+        unsaid.push("a list of who knows whom");
+    }
+    unsaid
+}
+
+fn as_differences(options: &Options, base: &Options, draw: bool) -> String {
     let mut text = format!(
-        "seed = {}\nnodes = {}\nduration = {}\nwire = {}\n\
-         # What is not said here is drawn from the seed.\ndraw = true\n",
+        "seed = {}\nnodes = {}\nduration = {}\nwire = {}\n",
         options.seed,
         options.nodes,
         quoted(Exactly(options.duration)),
         quoted(options.wire.name()),
     );
+    if draw {
+        text.push_str("# What is not said here is drawn from the seed.\ndraw = true\n");
+    }
     let mut top = Table::default();
-    top.differ("chains", drawn.chains, options.chains);
-    top.differ("known-peers", drawn.known_peers, options.known_peers);
-    top.differ("shuffle", drawn.shuffle, options.shuffle);
-    top.share("core", drawn.core * 1_000, options.core * 1_000);
-    top.differ("liars", drawn.liars, options.liars);
-    top.time("settle", drawn.settle, options.settle);
-    top.time("skew", drawn.skew, options.skew);
-    top.lasts("ban-window", drawn.ban_window, options.ban_window);
-    top.differ("audited", drawn.audited, options.audited);
+    top.differ("chains", base.chains, options.chains);
+    top.differ("known-peers", base.known_peers, options.known_peers);
+    if let Some(topology) = topology(&options.topology) {
+        top.say("topology", quoted(topology));
+    }
+    top.differ("shuffle", base.shuffle, options.shuffle);
+    top.share("core", base.core * 1_000, options.core * 1_000);
+    top.differ("liars", base.liars, options.liars);
+    top.time("settle", base.settle, options.settle);
+    top.time("skew", base.skew, options.skew);
+    top.lasts("ban-window", base.ban_window, options.ban_window);
+    top.differ("audited", base.audited, options.audited);
     if let Some(sabotage) = options.sabotage {
         top.say("sabotage", quoted(sabotage.name()));
     }
     text.push_str(&top.0);
-    text.push_str(&faults(&drawn, options));
+    text.push_str(&faults(base, options));
     for (name, table) in [
-        ("links", links(&drawn, options)),
-        ("disks", disks(&drawn, options)),
-        ("sessions", sessions(&drawn.sessions, &options.sessions)),
-        ("limits", limits(&drawn.limits, &options.limits)),
-        ("users", users(&drawn.work, options)),
+        ("links", links(base, options)),
+        ("disks", disks(base, options)),
+        ("sessions", sessions(&base.sessions, &options.sessions)),
+        ("limits", limits(&base.limits, &options.limits)),
+        ("users", users(&base.work, options)),
     ] {
         if !table.0.is_empty() {
             text.push_str(&format!("\n[{name}]\n{}", table.0));
+        }
+    }
+    for variant in &options.variants {
+        text.push_str(&settings(variant, options));
+    }
+    text
+}
+
+fn topology(topology: &Topology) -> Option<String> {
+    match topology {
+        Topology::Neighbours | Topology::Edges(_) => None,
+        Topology::Full => Some("full".to_owned()),
+        Topology::Ring => Some("ring".to_owned()),
+        Topology::Random(many) => Some(format!("random({many})")),
+        Topology::ScaleFree(many) => Some(format!("scale-free({many})")),
+    }
+}
+
+/// Settings of some nodes only.
+fn settings(variant: &Variant, options: &Options) -> String {
+    let mut top = Table::default();
+    top.say("nodes", quoted(&variant.nodes));
+    top.lasts("ban-window", options.ban_window, variant.ban_window);
+    let mut text = format!("\n[[settings]]\n{}", top.0);
+    for (name, table) in [
+        ("sessions", sessions(&options.sessions, &variant.sessions)),
+        ("limits", limits(&options.limits, &variant.limits)),
+    ] {
+        if !table.0.is_empty() {
+            text.push_str(&format!("[settings.{name}]\n{}", table.0));
         }
     }
     text
@@ -100,36 +163,18 @@ fn quoted(value: impl fmt::Display) -> String {
     format!("\"{value}\"")
 }
 
-fn faults(drawn: &Options, options: &Options) -> String {
-    if options.faults == drawn.faults && options.more_faults.is_empty() {
+fn faults(base: &Options, options: &Options) -> String {
+    if options.faults == base.faults && options.more_faults.is_empty() {
         return String::new();
     }
     let lines: String = (options.more_faults.iter())
         .map(|fault| format!("  \"{fault}\",\n"))
         .collect();
-    // Rates that are no list are said beside it.
-    let rates: String = (options.faults.on())
-        .map(|(kind, rate)| {
-            let name = if kind == Kind::Crash && options.faults.drain_chance == 1_000_000 {
-                Kind::Stop.name()
-            } else {
-                kind.name()
-            };
-            let (every, lasts) = (Exactly(rate.every), Exactly(rate.lasts));
-            format!("{name} = {{ every = \"{every}\", for = \"{lasts}\" }}\n")
-        })
-        .collect();
-    let rates = if rates.is_empty() {
-        rates
-    } else {
-        format!("\n[fault-rates]\n{rates}")
-    };
-    let list = if lines.is_empty() {
+    if lines.is_empty() {
         "faults = []\n".to_owned()
     } else {
         format!("faults = [\n{lines}]\n")
-    };
-    list + &rates
+    }
 }
 
 fn links(drawn: &Options, options: &Options) -> Table {
@@ -235,6 +280,9 @@ fn users(drawn: &Work, options: &Options) -> Table {
         ("ban", drawn.ban, is.ban),
     ] {
         table.differ(key, drawn, is);
+    }
+    if options.users_on != Group::All {
+        table.say("on", quoted(&options.users_on));
     }
     if let Some(kept) = &options.kept_actions {
         let stories = stories(options, kept);

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Budget;
-use crate::options::Options;
+use crate::options::{Options, Topology};
 use crate::oracle::Oracle;
 use crate::run::{Phase, Run};
 use crate::text::Exactly;
@@ -111,6 +111,18 @@ fn tidy(candidate: &mut Options) {
     candidate
         .more_faults
         .retain(|fault| fault.at < duration && fault.greatest().is_none_or(|node| node < nodes));
+    if candidate.script.iter().any(|request| request.node >= nodes) {
+        let within = candidate
+            .script
+            .iter()
+            .filter(|request| request.node < nodes);
+        candidate.script = within.cloned().collect();
+    }
+    if let Topology::Edges(edges) = &mut candidate.topology {
+        let within = edges.iter().filter(|(from, to)| *from.max(to) < nodes);
+        *edges = within.copied().collect();
+    }
+    candidate.users_on.fold_into(nodes);
     candidate.audited = candidate.audited.min(nodes);
     candidate.liars = candidate.liars.min(nodes / 2);
 }
