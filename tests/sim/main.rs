@@ -89,33 +89,6 @@ fn small_worlds_hold_under_every_fault() {
     }
 }
 
-/// Seeds that once found something: seed, nodes, seconds, what it was.
-const CORPUS: &[(u64, u32, u64, &str)] = &[
-    (
-        0,
-        12,
-        60,
-        "a PUT was acknowledged although every peer in the full table was in session",
-    ),
-    (9, 12, 60, "the same"),
-    (105, 12, 60, "the same"),
-    (
-        131,
-        40,
-        100,
-        "rows of a pool that was still being checked again after a restart",
-    ),
-    (147, 5, 300, "the same"),
-];
-
-#[test]
-fn seeds_that_once_failed_hold() {
-    for (seed, nodes, seconds, story) in CORPUS {
-        let report = go(Options::drawn(*seed, *nodes, seconds * SECOND, true));
-        assert!(report.good(), "{story}\n{report}");
-    }
-}
-
 #[test]
 fn a_hundred_nodes_outlive_a_partition() {
     let mut options = Options::drawn(1, 100, 80 * SECOND, true);

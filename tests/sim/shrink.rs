@@ -84,7 +84,7 @@ fn kept_requests_are_explained() {
         );
         options.kept_actions = Some([action].into());
         let one = told(&options);
-        assert_eq!(one, [line.clone()]);
+        assert_eq!(one, std::slice::from_ref(line));
     }
 }
 

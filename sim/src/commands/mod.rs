@@ -4,6 +4,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod check;
+mod corpus;
 pub(crate) mod merge;
 pub(crate) mod minimize;
 pub(crate) mod pictures;
