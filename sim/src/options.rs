@@ -90,13 +90,15 @@ pub enum Sabotage {
     AnswersEaten,
     /// A node panics at some point.
     Panic,
+    /// Luck depends on what ran before in the same process.
+    Restless,
     /// In bytes, messages arrive changed.
     WireGarbled,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CommitsLost,
         Self::DiskEarly,
         Self::DiskHoards,
@@ -106,6 +108,7 @@ impl Sabotage {
         Self::TinyBounds,
         Self::AnswersEaten,
         Self::Panic,
+        Self::Restless,
         Self::WireGarbled,
     ];
 
@@ -122,6 +125,7 @@ impl Sabotage {
             Self::TinyBounds => "tiny-bounds",
             Self::AnswersEaten => "answers-eaten",
             Self::Panic => "panic",
+            Self::Restless => "restless",
             Self::WireGarbled => "wire-garbled",
         }
     }

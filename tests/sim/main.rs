@@ -4,6 +4,7 @@ mod faults;
 mod report;
 mod scenarios;
 mod shrink;
+mod travel;
 
 use peerage_sim::nemesis::Kind;
 use peerage_sim::nemesis::draw::Rate;
