@@ -3,6 +3,7 @@
 mod faults;
 mod report;
 mod scenarios;
+mod theory;
 
 use peerage_sim::nemesis::Kind;
 use peerage_sim::nemesis::draw::Rate;
