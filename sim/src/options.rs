@@ -88,6 +88,8 @@ pub enum Sabotage {
     TinyBounds,
     /// Now and then an answer is thrown away before anybody sees it.
     AnswersEaten,
+    /// The models are shown answers that are not those of the node.
+    AnswersFalse,
     /// A node panics at some point.
     Panic,
     /// In bytes, messages arrive changed.
@@ -96,7 +98,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CommitsLost,
         Self::DiskEarly,
         Self::DiskHoards,
@@ -105,6 +107,7 @@ impl Sabotage {
         Self::Hermit,
         Self::TinyBounds,
         Self::AnswersEaten,
+        Self::AnswersFalse,
         Self::Panic,
         Self::WireGarbled,
     ];
@@ -121,6 +124,7 @@ impl Sabotage {
             Self::Hermit => "hermit",
             Self::TinyBounds => "tiny-bounds",
             Self::AnswersEaten => "answers-eaten",
+            Self::AnswersFalse => "answers-false",
             Self::Panic => "panic",
             Self::WireGarbled => "wire-garbled",
         }

@@ -200,6 +200,15 @@ fn a_disk_that_ignores_damage_is_noticed() {
 }
 
 #[test]
+fn answers_that_no_model_allows_are_noticed() {
+    let mut options = Options::drawn(11, 6, 40 * SECOND, false);
+    options.sabotage = Some(Sabotage::AnswersFalse);
+    options.work.pause = SECOND / 10;
+    let report = go(options);
+    assert!(report.findings.misses(Oracle::Model) > 0, "{report}");
+}
+
+#[test]
 fn a_panic_is_noticed() {
     check_notices(Sabotage::Panic, Oracle::Panic);
 }
