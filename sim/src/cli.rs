@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use peerage_sim::group::Group;
-use peerage_sim::nemesis::{Fault, KINDS_HELP, What};
+use peerage_sim::nemesis::{Fault, KINDS_HELP, Kind, What};
 use peerage_sim::network::Way;
 use peerage_sim::report;
 use peerage_sim::scenario::{Overrides, Scenario};
@@ -98,6 +98,9 @@ pub(crate) struct WorldArgs {
     /// Draw faults from the seed, have none, or read them from a file as --print-faults gives them.
     #[arg(long, value_name = "on|off|FILE")]
     pub(crate) faults: Option<String>,
+    /// Of the faults that are drawn, only these kinds, as in crash,partition.
+    #[arg(long, value_parser = kind, value_delimiter = ',', value_name = "KINDS")]
+    pub(crate) only: Vec<Kind>,
     /// Cut the network in half for a while, as in 30s..50s; may be given several times.
     #[arg(long, value_parser = span, value_name = "FROM..TO")]
     pub(crate) partition: Vec<Range<u64>>,
@@ -113,6 +116,13 @@ pub(crate) struct WorldArgs {
     /// Do something wrong on purpose, so that an oracle can be seen to notice.
     #[arg(long, hide = true, value_parser = sabotage)]
     pub(crate) sabotage: Option<Sabotage>,
+}
+
+fn kind(name: &str) -> Result<Kind, String> {
+    Kind::named(name).ok_or_else(|| {
+        let names: Vec<&str> = Kind::ALL.into_iter().map(Kind::name).collect();
+        format!("there are {}", names.join(", "))
+    })
 }
 
 pub(crate) fn sabotage(name: &str) -> Result<Sabotage, String> {
@@ -158,6 +168,16 @@ impl From<WireArg> for Wire {
             WireArg::Bytes => Self::Bytes,
             WireArg::Mangled => Self::Mangled,
             WireArg::Typed => Self::Typed,
+        }
+    }
+}
+
+impl From<Wire> for WireArg {
+    fn from(wire: Wire) -> Self {
+        match wire {
+            Wire::Bytes => Self::Bytes,
+            Wire::Mangled => Self::Mangled,
+            Wire::Typed => Self::Typed,
         }
     }
 }
@@ -212,6 +232,9 @@ impl WorldArgs {
                 options.more_faults = read_faults(path, options.nodes)?;
             }
         }
+        if !self.only.is_empty() {
+            options.faults.only(&self.only);
+        }
         for (number, span) in (1_000_000..).zip(&self.partition) {
             let a = Group::Share {
                 salt: options.seed ^ number,
@@ -263,6 +286,10 @@ impl WorldArgs {
         }
         if let Some(faults) = &self.faults {
             line.push_str(&format!(" --faults {faults}"));
+        }
+        if !self.only.is_empty() {
+            let only: Vec<&str> = self.only.iter().map(|kind| kind.name()).collect();
+            line.push_str(&format!(" --only {}", only.join(",")));
         }
         for span in &self.partition {
             let span = format!("{}..{}", Exactly(span.start), Exactly(span.end));

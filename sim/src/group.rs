@@ -85,6 +85,35 @@ impl Group {
             Self::Spans(spans) => spans.iter().map(|(_, last)| *last).max(),
         }
     }
+
+    /// Replaces who is named beyond nodes `0..nodes` by one of them.
+    pub fn fold_into(&mut self, nodes: u32) {
+        match self {
+            Self::Not(group) => {
+                let mut folded = Self::clone(group);
+                folded.fold_into(nodes);
+                *self = folded.others();
+            }
+            Self::Spans(spans) if spans.iter().any(|(_, last)| *last >= nodes) => {
+                let named = spans.iter().flat_map(|(first, last)| *first..=*last);
+                let mut folded: Vec<u32> = named.map(|node| node % nodes.max(1)).collect();
+                folded.sort_unstable();
+                folded.dedup();
+                *self = Self::of(folded);
+            }
+            Self::All | Self::Share { .. } | Self::Spans(_) => {}
+        }
+    }
+
+    /// Keeps the first half of its members among nodes `0..nodes`, or the second, if it has two.
+    pub fn halve(&mut self, nodes: u32, half: usize) {
+        let members: Vec<u32> = self.members(nodes).collect();
+        let (first, second) = members.split_at(members.len().div_ceil(2));
+        let kept = if half == 0 { first } else { second };
+        if members.len() > 1 {
+            *self = Self::of(kept.iter().copied());
+        }
+    }
 }
 
 /// A number below a thousand that belongs to (salt, node).
@@ -210,6 +239,32 @@ mod tests {
             "eu",
         ] {
             assert!(bad.parse::<Group>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_folded_and_halved() {
+        let changed = |text: &str, change: &dyn Fn(&mut Group)| {
+            let mut group: Group = text.parse().expect(text);
+            change(&mut group);
+            group.to_string()
+        };
+        for (text, folded) in [
+            ("n6", "n2"),
+            ("n1,n3-n5", "n0-n1,n3"),
+            ("!n6", "!n2"),
+            ("all", "all"),
+            ("n0-n3", "n0-n3"),
+        ] {
+            assert_eq!(changed(text, &|group| group.fold_into(4)), folded);
+        }
+        for (text, first, second) in [
+            ("n0-n4", "n0-n2", "n3-n4"),
+            ("n3", "n3", "n3"),
+            ("!n0", "n1-n3", "n4-n5"),
+        ] {
+            assert_eq!(changed(text, &|group| group.halve(6, 0)), first);
+            assert_eq!(changed(text, &|group| group.halve(6, 1)), second);
         }
     }
 

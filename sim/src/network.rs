@@ -59,6 +59,14 @@ impl Links {
         }
     }
 
+    /// Whether nothing goes wrong by chance.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let mut sound = self.clone();
+        sound.make_sound();
+        *self == sound
+    }
+
     /// Takes away all that goes wrong on links by chance; what callers do stays.
     pub fn make_sound(&mut self) {
         *self = Self {

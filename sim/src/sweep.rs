@@ -120,6 +120,24 @@ pub fn drawn_nodes(seed: u64) -> u32 {
     }
 }
 
+/// How large the world of a seed is, if it may only be as large as `range` allows.
+#[must_use]
+pub fn drawn_nodes_within(seed: u64, range: Range<u32>) -> u32 {
+    let mut luck = Seeds::new(seed).family("sweep").luck(2);
+    luck.range(range.start.into(), range.end.into()) as u32
+}
+
+/// How long the world of a seed storms, where nothing else is said, in microseconds.
+#[must_use]
+pub fn drawn_duration(seed: u64) -> u64 {
+    let mut luck = Seeds::new(seed).family("sweep").luck(3);
+    let seconds = match luck.below(20) {
+        0 => luck.range(90, 301),
+        _ => luck.range(20, 90),
+    };
+    seconds * 1_000_000
+}
+
 /// How messages cross in the world of a seed, where nothing else is said.
 #[must_use]
 pub fn drawn_wire(seed: u64) -> Wire {
@@ -150,6 +168,7 @@ pub fn line(report: &Report, again: &str, broken: &[Broken]) -> Value {
         "hash": format!("{:016x}", report.hash),
         "events": report.events,
         "virtual_us": report.virtual_us,
+        "violations": report.findings.total(),
         "good": report.good() && broken.is_empty(),
         "violated": violated,
         "expectations_broken": broken.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -164,13 +183,16 @@ pub fn line(report: &Report, again: &str, broken: &[Broken]) -> Value {
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     seeds: BTreeSet<u64>,
+    /// How many runs there were.
+    runs: usize,
     commits: BTreeSet<String>,
     events: u64,
     virtual_us: u64,
     /// Failures by what was violated.
     failures: BTreeMap<String, u64>,
-    /// The failing seeds, with the virtual time they took and the command that repeats them.
-    failing: BTreeMap<u64, (u64, String, String)>,
+    /// The failing seeds and the commands that repeat them, with the virtual time that each took and
+    /// what it found first.
+    failing: BTreeMap<(u64, String), (u64, String)>,
     /// How often each event was told, and in how many seeds.
     told: BTreeMap<String, (u64, u64)>,
 }
@@ -179,17 +201,27 @@ impl Summary {
     /// Takes in one line.
     ///
     /// # Errors
-    /// What is wrong with the line.
+    /// What is wrong with the line, or that its seed came before.
     pub fn add(&mut self, line: &Value) -> Result<(), String> {
+        match line["seed"].as_u64() {
+            Some(seed) if self.seeds.contains(&seed) => Err(format!("seed {seed} comes twice")),
+            Some(_) | None => self.add_case(line),
+        }
+    }
+
+    /// Takes in one line, of a seed that may come several times in different worlds.
+    ///
+    /// # Errors
+    /// What is wrong with the line.
+    pub fn add_case(&mut self, line: &Value) -> Result<(), String> {
         let number = |key: &str| {
             line[key]
                 .as_u64()
                 .ok_or_else(|| format!("{key} is missing"))
         };
         let seed = number("seed")?;
-        if !self.seeds.insert(seed) {
-            return Err(format!("seed {seed} comes twice"));
-        }
+        self.seeds.insert(seed);
+        self.runs += 1;
         let commit = line["commit"].as_str().ok_or("commit is missing")?;
         self.commits.insert(commit.to_owned());
         self.events += number("events")?;
@@ -215,17 +247,18 @@ impl Summary {
                 *self.failures.entry(name).or_default() += 1;
             }
             let text = |key: &str| line[key].as_str().unwrap_or("").to_owned();
-            let failing = (virtual_us, text("again"), text("first_finding"));
-            self.failing.insert(seed, failing);
+            let failing = (virtual_us, text("first_finding"));
+            self.failing.insert((seed, text("again")), failing);
         }
         Ok(())
     }
 
-    /// Takes in what another machine found.
+    /// Looks whether all of `range` is there, or else that nothing is missing in between, and
+    /// whether all is of one commit.
     ///
     /// # Errors
-    /// If both did the same seed.
-    pub fn check_complete(&self) -> Result<(), String> {
+    /// What is amiss.
+    pub fn check_complete(&self, range: Option<Range<u64>>) -> Result<(), String> {
         if self.commits.len() > 1 {
             let commits: Vec<&str> = self.commits.iter().map(String::as_str).collect();
             return Err(format!(
@@ -236,10 +269,17 @@ impl Summary {
         let (Some(first), Some(last)) = (self.seeds.first(), self.seeds.last()) else {
             return Ok(());
         };
-        match (*first..=*last).find(|seed| !self.seeds.contains(seed)) {
-            Some(missing) => Err(format!(
-                "seed {missing} is missing between {first} and {last}"
-            )),
+        let range = match range {
+            None => *first..last.saturating_add(1),
+            Some(range) if range.contains(first) && range.contains(last) => range,
+            Some(range) => {
+                return Err(format!(
+                    "there are seeds from {first} to {last}, which is more than {range:?}"
+                ));
+            }
+        };
+        match range.clone().find(|seed| !self.seeds.contains(seed)) {
+            Some(missing) => Err(format!("seed {missing} of {range:?} is missing")),
             None => Ok(()),
         }
     }
@@ -250,16 +290,10 @@ impl Summary {
         self.failing.len()
     }
 
-    /// How many seeds there are.
+    /// How many runs there were.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.seeds.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.seeds.is_empty()
+    pub const fn runs(&self) -> usize {
+        self.runs
     }
 
     /// Which events were told, how often and in how many seeds.
@@ -268,7 +302,13 @@ impl Summary {
         Coverage(self)
     }
 
+    /// The events that were told.
+    pub fn told(&self) -> impl Iterator<Item = &str> {
+        self.told.keys().map(String::as_str)
+    }
+
     /// The events of `names` that were told in no seed.
+    #[must_use]
     pub fn never_told<'a>(&self, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
         names
             .filter(|name| !self.told.contains_key(*name))
@@ -284,24 +324,24 @@ impl fmt::Display for Summary {
         let commits: Vec<&str> = self.commits.iter().map(String::as_str).collect();
         writeln!(
             f,
-            "{} seeds of commit {}: {} failed; {} events in {} virtual hours",
-            self.seeds.len(),
+            "{} runs of commit {}: {} failed; {} events in {:.1} virtual hours",
+            self.runs,
             commits.join(", "),
             self.failing.len(),
             self.events,
-            self.virtual_us / 3_600_000_000,
+            self.virtual_us as f64 / 3_600_000_000.0,
         )?;
         for (name, count) in &self.failures {
             writeln!(f, "  {name}: {count} seeds")?;
         }
-        for (seed, (_, again, finding)) in self.failing.iter().take(NAMED) {
+        for ((seed, again), (_, finding)) in self.failing.iter().take(NAMED) {
             writeln!(f, "seed {seed}: {finding}\n  again: {again}")?;
         }
         if self.failing.len() > NAMED {
             writeln!(f, "and {} more", self.failing.len() - NAMED)?;
         }
-        if let Some((seed, (_, again, _))) = self.failing.iter().min_by_key(|(_, (time, ..))| time)
-        {
+        let shortest = self.failing.iter().min_by_key(|(_, (time, _))| time);
+        if let Some(((seed, again), _)) = shortest {
             writeln!(f, "the shortest failing run is seed {seed}: {again}")?;
         }
         Ok(())
@@ -391,14 +431,18 @@ mod tests {
         for seed in [4, 2, 3] {
             summary.add(&told(seed, "a")).expect("a line");
         }
-        assert_eq!(summary.check_complete(), Ok(()));
-        assert_eq!((summary.len(), summary.failures()), (3, 1));
+        assert_eq!(summary.check_complete(None), Ok(()));
+        assert_eq!(summary.check_complete(Some(2..5)), Ok(()));
+        for range in [1..5, 2..6, 3..5, 2..4] {
+            assert!(summary.check_complete(Some(range)).is_err());
+        }
+        assert_eq!((summary.runs(), summary.failures()), (3, 1));
         assert!(summary.to_string().contains("export: 1 seeds"), "{summary}");
         assert!(summary.add(&told(3, "a")).is_err());
         summary.add(&told(6, "a")).expect("a line");
-        assert!(summary.check_complete().is_err(), "5 is missing");
+        assert!(summary.check_complete(None).is_err(), "5 is missing");
         summary.add(&told(5, "b")).expect("a line");
-        assert!(summary.check_complete().is_err(), "two commits");
+        assert!(summary.check_complete(None).is_err(), "two commits");
         assert!(summary.add(&json!({})).is_err());
     }
 }

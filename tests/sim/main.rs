@@ -3,6 +3,7 @@
 mod faults;
 mod report;
 mod scenarios;
+mod shrink;
 mod theory;
 
 use peerage_sim::nemesis::Kind;
@@ -86,33 +87,6 @@ fn small_worlds_hold_under_every_fault() {
     for seed in 0..40 {
         let nodes = 2 + (seed % 9) as u32;
         check(Options::drawn(seed, nodes, 60 * SECOND, true));
-    }
-}
-
-/// Seeds that once found something: seed, nodes, seconds, what it was.
-const CORPUS: &[(u64, u32, u64, &str)] = &[
-    (
-        0,
-        12,
-        60,
-        "a PUT was acknowledged although every peer in the full table was in session",
-    ),
-    (9, 12, 60, "the same"),
-    (105, 12, 60, "the same"),
-    (
-        131,
-        40,
-        100,
-        "rows of a pool that was still being checked again after a restart",
-    ),
-    (147, 5, 300, "the same"),
-];
-
-#[test]
-fn seeds_that_once_failed_hold() {
-    for (seed, nodes, seconds, story) in CORPUS {
-        let report = go(Options::drawn(*seed, *nodes, seconds * SECOND, true));
-        assert!(report.good(), "{story}\n{report}");
     }
 }
 

@@ -1,19 +1,26 @@
-//! `merge`: the results of several machines.
+//! `merge`: the results of several machines; and what every sweep tells in the end.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::PathBuf;
 
 use clap::Args;
 use peerage_sim::sweep::Summary;
+use toml::Table;
+
+use crate::cli::seeds;
 
 const HELP: &str = "\
 Results are those that `sweep --out` wrote. All must be of one commit, no seed may come twice, and
-none may be missing in between.
+none may be missing in between; with --seeds, none may be missing at the ends either.
 
-Example:
-  peerage-sim merge --coverage results/*.jsonl";
+Every event that a node can tell of should occur in some seed of a long sweep: what never happens is
+not tested. --require-coverage fails where one does not.
+
+Examples:
+  peerage-sim merge results/*.jsonl
+  peerage-sim merge --seeds 0..1000000 --require-coverage results/*.jsonl";
 
 #[derive(Args, Debug)]
 #[command(after_help = HELP)]
@@ -21,18 +28,22 @@ pub(crate) struct MergeArgs {
     /// Files of results.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// The seeds that must be there.
+    #[arg(long, value_parser = seeds)]
+    seeds: Option<Range<u64>>,
     #[command(flatten)]
     coverage: CoverageArgs,
 }
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CoverageArgs {
-    /// Print how often nodes told of each event.
+    /// Print how often nodes told of each event, and in how many seeds.
     #[arg(long)]
     coverage: bool,
-    /// Fail if an event was told in no seed, unless it is named in this file, one a line.
-    #[arg(long, value_name = "FILE")]
-    require_coverage: Option<PathBuf>,
+    /// Fail if an event was told in no seed. FILE says which cannot be, and why, instead of the list
+    /// that comes with the program.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    require_coverage: Option<Option<PathBuf>>,
 }
 
 pub(crate) fn merge(args: &MergeArgs) -> Result<bool, String> {
@@ -47,7 +58,7 @@ pub(crate) fn merge(args: &MergeArgs) -> Result<bool, String> {
             summary.add(&line).map_err(in_line)?;
         }
     }
-    summary.check_complete()?;
+    summary.check_complete(args.seeds.clone())?;
     tell(&summary, &args.coverage)
 }
 
@@ -59,37 +70,48 @@ pub(crate) fn tell(summary: &Summary, coverage: &CoverageArgs) -> Result<bool, S
     if coverage.coverage {
         write!(out, "{}", summary.coverage()).map_err(io_error)?;
     }
-    let mut missed = Vec::new();
+    let mut covered = true;
     if let Some(path) = &coverage.require_coverage {
-        let excused = excused(path)?;
-        missed = summary.never_told(peerage_core::Event::names());
-        missed.retain(|name| !excused.contains(*name));
-        for name in &missed {
-            writeln!(out, "no node told of {name} in any seed").map_err(io_error)?;
+        let excused = excused(path.as_ref())?;
+        for name in summary.never_told(peerage_core::Event::names()) {
+            match excused.get(name) {
+                Some(why) => writeln!(out, "no node told of {name}, which cannot be: {why}"),
+                None => {
+                    covered = false;
+                    writeln!(out, "no node told of {name} in any seed")
+                }
+            }
+            .map_err(io_error)?;
+        }
+        let told_after_all = summary.told().filter(|name| excused.contains_key(*name));
+        for name in told_after_all {
+            writeln!(out, "{name} is said to be impossible, and was told").map_err(io_error)?;
         }
     }
-    Ok(summary.failures() == 0 && missed.is_empty())
+    Ok(summary.failures() == 0 && covered)
 }
 
-/// The events that need not be told. What follows a name is the reason.
-fn excused(path: &Path) -> Result<BTreeSet<String>, String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let known: BTreeSet<&str> = peerage_core::Event::names().collect();
-    let mut excused = BTreeSet::new();
-    for (number, line) in text.lines().enumerate() {
-        let Some(name) = line
-            .split_whitespace()
-            .next()
-            .filter(|name| !name.starts_with('#'))
-        else {
-            continue;
-        };
-        if !known.contains(name) {
-            let place = format!("{}, line {}", path.display(), number + 1);
-            return Err(format!("{place}: there is no event {name:?}"));
+/// The events that cannot be told, with the reasons.
+fn excused(path: Option<&PathBuf>) -> Result<Table, String> {
+    let (name, text) = match path {
+        None => (
+            "coverage.toml".to_owned(),
+            include_str!("../../coverage.toml").to_owned(),
+        ),
+        Some(path) => {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+            (name, text)
         }
-        excused.insert(name.to_owned());
+    };
+    let excused: Table = toml::from_str(&text).map_err(|error| format!("{name}: {error}"))?;
+    for (event, why) in &excused {
+        if !peerage_core::Event::names().any(|known| known == event) {
+            return Err(format!("{name}: there is no event {event:?}"));
+        }
+        if why.as_str().is_none_or(str::is_empty) {
+            return Err(format!("{name}: why can {event} not be told?"));
+        }
     }
     Ok(excused)
 }

@@ -313,6 +313,35 @@ impl What {
         }
     }
 
+    /// The same, to be changed.
+    pub const fn groups_mut(&mut self) -> (&mut Group, Option<&mut Group>) {
+        match self {
+            Self::Partition { a, b, .. } | Self::Clog { a, b, .. } | Self::Degrade { a, b, .. } => {
+                (a, Some(b))
+            }
+            Self::Refuse(nodes)
+            | Self::Hang(nodes)
+            | Self::Reset(nodes)
+            | Self::Impersonate(nodes)
+            | Self::Crash { nodes, .. }
+            | Self::Stop { nodes, .. }
+            | Self::Lose(nodes)
+            | Self::Pause(nodes)
+            | Self::Jump { nodes, .. }
+            | Self::Drift { nodes, .. }
+            | Self::Slow { nodes, .. }
+            | Self::Join(nodes)
+            | Self::Renew(nodes)
+            | Self::Wipe(nodes)
+            | Self::Downgrade(nodes)
+            | Self::DiskSlow { nodes, .. }
+            | Self::DiskStall(nodes)
+            | Self::DiskFail(nodes)
+            | Self::DiskFull(nodes)
+            | Self::DiskFlip(nodes) => (nodes, None),
+        }
+    }
+
     /// Whether a disk must keep its rows for this to mean anything.
     #[must_use]
     pub const fn needs_disk(&self) -> bool {
@@ -336,6 +365,15 @@ impl Fault {
     pub fn greatest(&self) -> Option<u32> {
         let (a, b) = self.what.groups();
         a.greatest().max(b.and_then(Group::greatest))
+    }
+
+    /// Has it befall nodes `0..nodes` only: who is beyond is replaced by one of them.
+    pub fn fold_into(&mut self, nodes: u32) {
+        let (a, b) = self.what.groups_mut();
+        a.fold_into(nodes);
+        if let Some(b) = b {
+            b.fold_into(nodes);
+        }
     }
 }
 
