@@ -40,6 +40,7 @@ Oracles watch every run; a violated one is named, with its first findings, and t
   deadlines  no call outlives its deadline
   durable    what others were shown survives a crash
   export     a node's state is what its disk holds
+  model      answers are those that each room's reference model allows
   panic      nothing panics
   wire       with --wire bytes, what crosses as HTTP comes back equal
 

@@ -11,6 +11,7 @@ use crate::disk::Disk;
 use crate::exchange::Ticket;
 use crate::fold::Fold;
 use crate::oracle::durable::Promises;
+use crate::oracle::model::Models;
 
 /// What faults do to a machine just now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct Host {
     pub backlog: VecDeque<(u32, Input)>,
     /// What survives a crash.
     pub disk: Disk,
+    /// What its answers are compared with, if they are.
+    pub models: Option<Box<Models>>,
     /// What it must not show yet.
     pub promises: Promises,
     /// The fold of everything that happened to it.
@@ -91,6 +94,7 @@ impl Host {
             prompt_since: 0,
             backlog: VecDeque::new(),
             disk,
+            models: None,
             promises: Promises::default(),
             fold: Fold::default(),
             audited,

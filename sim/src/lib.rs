@@ -34,6 +34,7 @@ pub mod nemesis;
 pub mod network;
 pub mod options;
 pub mod oracle;
+pub mod push;
 pub mod report;
 pub mod roster;
 pub mod run;

@@ -88,6 +88,8 @@ pub enum Sabotage {
     TinyBounds,
     /// Now and then an answer is thrown away before anybody sees it.
     AnswersEaten,
+    /// The models are shown answers that are not those of the node.
+    AnswersFalse,
     /// A node panics at some point.
     Panic,
     /// Luck depends on what ran before in the same process.
@@ -98,7 +100,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::CommitsLost,
         Self::DiskEarly,
         Self::DiskHoards,
@@ -107,6 +109,7 @@ impl Sabotage {
         Self::Hermit,
         Self::TinyBounds,
         Self::AnswersEaten,
+        Self::AnswersFalse,
         Self::Panic,
         Self::Restless,
         Self::WireGarbled,
@@ -124,6 +127,7 @@ impl Sabotage {
             Self::Hermit => "hermit",
             Self::TinyBounds => "tiny-bounds",
             Self::AnswersEaten => "answers-eaten",
+            Self::AnswersFalse => "answers-false",
             Self::Panic => "panic",
             Self::Restless => "restless",
             Self::WireGarbled => "wire-garbled",

@@ -4,6 +4,7 @@ mod faults;
 mod report;
 mod scenarios;
 mod shrink;
+mod theory;
 mod travel;
 
 use peerage_sim::nemesis::Kind;
@@ -171,6 +172,15 @@ fn a_disk_that_ignores_damage_is_noticed() {
     options.more_faults = vec!["20s disk-flip n2 for 5s".parse().expect("a fault")];
     let report = go(options);
     assert!(report.findings.misses(Oracle::Damage) > 0, "{report}");
+}
+
+#[test]
+fn answers_that_no_model_allows_are_noticed() {
+    let mut options = Options::drawn(11, 6, 40 * SECOND, false);
+    options.sabotage = Some(Sabotage::AnswersFalse);
+    options.work.pause = SECOND / 10;
+    let report = go(options);
+    assert!(report.findings.misses(Oracle::Model) > 0, "{report}");
 }
 
 #[test]

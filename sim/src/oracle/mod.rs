@@ -10,11 +10,13 @@
 //! | deadlines | no call outlives its deadline |
 //! | durable | what others were shown is on the disk |
 //! | export | a node's state is what its disk holds |
+//! | model | answers are those that each room's reference model allows |
 //! | panic | nothing panics |
 //! | wire | what crosses as bytes comes back equal |
 
 pub mod converge;
 pub mod durable;
+pub mod model;
 
 use std::fmt;
 
@@ -40,6 +42,8 @@ pub enum Oracle {
     Durable,
     /// State and disk are one.
     Export,
+    /// Answers are those that a reference model allows.
+    Model,
     /// Nothing panics.
     Panic,
     /// What crosses as bytes comes back equal.
@@ -48,7 +52,7 @@ pub enum Oracle {
 
 impl Oracle {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Answers,
         Self::Bounds,
         Self::Commits,
@@ -57,6 +61,7 @@ impl Oracle {
         Self::Deadlines,
         Self::Durable,
         Self::Export,
+        Self::Model,
         Self::Panic,
         Self::Wire,
     ];
@@ -73,6 +78,7 @@ impl Oracle {
             Self::Deadlines => "deadlines",
             Self::Durable => "durable",
             Self::Export => "export",
+            Self::Model => "model",
             Self::Panic => "panic",
             Self::Wire => "wire",
         }

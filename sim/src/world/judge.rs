@@ -5,7 +5,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use peerage_core::Request;
+use peerage_core::rooms::chainweb_mempool;
+use peerage_core::time::Now;
+use peerage_core::{Output, Request, Response};
 
 use super::{Event, World};
 use crate::engine::Engine;
@@ -137,6 +139,22 @@ impl World {
         }
     }
 
+    /// What the reference models say of something that a node wants.
+    pub(super) fn check_model(&mut self, now: Now, at: u64, node: u32, output: &Output) {
+        let Some(models) = &mut self.hosts[node as usize].models else {
+            return;
+        };
+        self.findings.looked(Oracle::Model);
+        let lie = self.options.sabotage == Some(Sabotage::AnswersFalse);
+        let result = match lie.then(|| falsified(output)).flatten() {
+            Some(output) => models.output(now, &output),
+            None => models.output(now, output),
+        };
+        if let Err(text) = result {
+            self.findings.miss(at, Some(node), Oracle::Model, text);
+        }
+    }
+
     fn longest_call(&self) -> u64 {
         let sessions = &self.options.sessions;
         let longest = sessions.request_timeout.max(sessions.probe_timeout);
@@ -161,4 +179,20 @@ impl World {
             self.findings.miss(at, Some(node), Oracle::Deadlines, text);
         }
     }
+}
+
+/// The same answer with one thing turned round, so that a model can be seen to notice.
+fn falsified(output: &Output) -> Option<Output> {
+    let Output::Respond {
+        id,
+        response: Response::ChainwebMempool(chainweb_mempool::Response::Members(said)),
+    } = output
+    else {
+        return None;
+    };
+    let said = said.iter().map(|said| !said).collect();
+    Some(Output::Respond {
+        id: *id,
+        response: Response::ChainwebMempool(chainweb_mempool::Response::Members(said)),
+    })
 }

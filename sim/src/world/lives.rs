@@ -15,7 +15,11 @@ use crate::exchange::{Place, Ticket};
 use crate::nemesis::Unsynced;
 use crate::options::Sabotage;
 use crate::oracle::Oracle;
+use crate::oracle::model::Models;
 use crate::watch::Life;
+
+/// Nodes whose answers are compared with models; those of all would take much memory.
+const MODELLED: u32 = 64;
 
 impl World {
     /// Starts a node with what its disk holds.
@@ -51,6 +55,8 @@ impl World {
                 let peer = |row: &&Row| matches!(row, AnyRow::Commons(CommonsRow::Peer(..)));
                 host.restored_peers = rows.iter().filter(peer).count();
                 let now = host.now(at);
+                host.models = (host.audited && node < MODELLED)
+                    .then(|| Box::new(Models::new(&config, &rows)));
                 Node::restore(config, seed, now, rows).map_err(|error| error.to_string())
             }
         };

@@ -226,6 +226,9 @@ impl World {
             self.watchers
                 .each(|watch| watch.input(at, node, from, &input));
         }
+        if let Some(models) = &mut host.models {
+            models.input(now, &input);
+        }
         let request = match &input {
             Input::Request { id, request, .. } => Some((*id, request.scope())),
             Input::Hangup { .. }
@@ -245,6 +248,7 @@ impl World {
             if self.watchers.any() {
                 self.watchers.each(|watch| watch.output(at, node, &output));
             }
+            self.check_model(now, at, node, &output);
             self.carry_out(engine, node, output, released);
         }
         self.outbox = outbox;

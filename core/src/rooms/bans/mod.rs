@@ -4,6 +4,8 @@
 //! connected is banned with 200, because the state did change.
 
 pub mod http;
+#[cfg(any(test, feature = "testing"))]
+pub mod model;
 mod types;
 
 pub use types::{Command, Event, Request, Response, Row, Then, Timer};

@@ -8,6 +8,8 @@ pub mod cose;
 pub mod http;
 pub mod insert;
 pub mod key;
+#[cfg(any(test, feature = "testing"))]
+pub mod model;
 mod payload;
 mod pool;
 pub mod sign;

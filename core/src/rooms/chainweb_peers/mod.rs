@@ -5,6 +5,8 @@
 
 mod admit;
 pub mod http;
+#[cfg(any(test, feature = "testing"))]
+pub mod model;
 mod sessions;
 mod types;
 
