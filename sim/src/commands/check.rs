@@ -12,10 +12,10 @@ use super::replay::difference;
 use crate::cli::{WireArg, WorldArgs, duration, seeds};
 
 const HELP: &str = "\
-Each seed is run six times: as values, in this process twice and in a fresh one; as HTTP and back; and
-spoiled on the way, here and in a fresh process. All but the spoiled must come to one hash, and those
-two to one of their own. Where a run differs, it is run again with a trace, and the first line that is not the
-same is shown, with those before it.
+Each seed is run six times: as values, in this process twice and in a fresh one; as HTTP and back; and \
+spoiled on the way, here and in a fresh process. All but the spoiled must come to one hash, and those \
+two to one of their own. Where a run differs, it is run again with a trace, and the first line that \
+is not the same is shown, with those before it.
 
 Examples:
   peerage-sim check-determinism --seeds 0..20

@@ -12,9 +12,9 @@ use peerage_sim::{Log, Run, inspect};
 use crate::cli::{WorldArgs, duration};
 
 const HELP: &str = "\
-Give it the command of a run, with `replay` in place of `run`: the same happens up to the moment that is
-asked for. --interactive reads commands, one a line, from a person or from a file: step, go to a time,
-go back, look at nodes and at what comes next; add a fault or change the luck from a moment on, keep
+Give it the command of a run, with `replay` in place of `run`: the same happens up to the moment that is \
+asked for. --interactive reads commands, one a line, from a person or from a file: step, go to a time, \
+go back, look at nodes and at what comes next; add a fault or change the luck from a moment on, keep \
 several courses of events side by side, and count how likely a failure is from here.
 
 Examples:
