@@ -111,3 +111,18 @@ fn end(branch: &Branch) -> u64 {
         |finding| finding.at.saturating_sub(1),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steepest_rise_is_the_largest_and_the_first_of_such() {
+        let steepest = |failed: &[u64]| steepest(&(0..).zip(failed.iter().copied()).collect(), 20);
+        assert_eq!(steepest(&[0, 5, 3, 19, 20]), Some((2, 3)));
+        assert_eq!(steepest(&[0, 8, 8, 16]), Some((0, 1)));
+        assert_eq!(steepest(&[4, 8, 12, 2]), None, "no more than chance");
+        assert_eq!(steepest(&[20, 0]), None);
+        assert_eq!(steepest(&[]), None);
+    }
+}
