@@ -95,6 +95,12 @@ pub(crate) fn table(out: &mut impl Write, rows: &[Row], args: &Args) -> io::Resu
         .count();
     let of = rows.len() - unviable;
     let cpu: f64 = rows.iter().map(|row| row.cpu).sum();
+    for row in rows
+        .iter()
+        .filter(|row| row.is_found() && row.excuse.is_some())
+    {
+        writeln!(out, "{} is found by now: its excuse can go", row.name)?;
+    }
     let share = found as f64 / of.max(1) as f64;
     writeln!(
         out,

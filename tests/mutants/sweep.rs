@@ -49,7 +49,7 @@ pub(crate) fn sweep(program: &Path, seeds: &[u64]) -> Result<Swept, String> {
             let again = look(program, *seed)?;
             swept.cpu += again.cpu;
             noticed = again.noticed;
-            if again.hash != once.hash {
+            if again.hash != once.hash || depends_on_others(program, *seed)? {
                 noticed = Some("hash".to_owned());
             }
         }
@@ -63,18 +63,69 @@ pub(crate) fn sweep(program: &Path, seeds: &[u64]) -> Result<Swept, String> {
 
 /// One run, in a process of its own.
 pub(crate) fn look(program: &Path, seed: u64) -> Result<Look, String> {
-    let begun = Instant::now();
     let wire = WIRES[(seed % 3) as usize];
-    let mut child = Command::new(program)
-        .args(["run", "--duration", "60s", "--json"])
-        .args(["--seed", &seed.to_string()])
-        .args(["--nodes", &(2 + seed % 11).to_string()])
-        .args(["--wire", wire])
+    let (seed, nodes) = (seed.to_string(), nodes(seed));
+    let line = ["run", "--duration", "60s", "--json", "--seed", &seed];
+    let ended = process(
+        Command::new(program)
+            .args(line)
+            .args(["--nodes", &nodes, "--wire", wire]),
+    )?;
+    let said: Value = ended
+        .text
+        .lines()
+        .last()
+        .and_then(|line| serde_json::from_str(line).ok())
+        .unwrap_or_default();
+    let noticed = match ended.code {
+        Some(0) => None,
+        Some(1) => Some(oracles(&said)),
+        Some(2) => return Err(format!("the simulator does not take seed {seed}")),
+        None if ended.late => Some("hang".to_owned()),
+        Some(_) | None => Some("crash".to_owned()),
+    };
+    Ok(Look {
+        noticed,
+        hash: said["hash"].as_str().unwrap_or_default().to_owned(),
+        cpu: said["cpu_seconds"].as_f64().unwrap_or(ended.seconds),
+    })
+}
+
+/// Whether a run comes out differently when another one came before it in the same process, which
+/// is how a forgotten `static` shows.
+fn depends_on_others(program: &Path, seed: u64) -> Result<bool, String> {
+    let seeds = format!("{seed}..{}", seed + 1);
+    let line = ["check-determinism", "--duration", "60s", "--seeds", &seeds];
+    let ended = process(
+        Command::new(program)
+            .args(line)
+            .args(["--nodes", &nodes(seed)]),
+    )?;
+    Ok(ended.text.contains("DIFFERENT"))
+}
+
+fn nodes(seed: u64) -> String {
+    (2 + seed % 11).to_string()
+}
+
+/// How a process ended.
+struct Ended {
+    code: Option<i32>,
+    text: String,
+    /// It was ended because it took too long.
+    late: bool,
+    seconds: f64,
+}
+
+/// Runs a process within the limits.
+fn process(command: &mut Command) -> Result<Ended, String> {
+    let begun = Instant::now();
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| format!("{}: {error}", program.display()))?;
+        .map_err(|error| format!("{:?}: {error}", command.get_program()))?;
     limit_memory(&child);
     let (send, receive) = mpsc::channel();
     if let Some(mut stdout) = child.stdout.take() {
@@ -85,28 +136,16 @@ pub(crate) fn look(program: &Path, seed: u64) -> Result<Look, String> {
         });
     }
     let text = receive.recv_timeout(WALL_MAX);
-    if text.is_err() {
+    let late = text.is_err();
+    if late {
         let _ = child.kill();
     }
     let status = child.wait().map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
-    let said: Value = text
-        .lines()
-        .last()
-        .and_then(|line| serde_json::from_str(line).ok())
-        .unwrap_or_default();
-    let spent = begun.elapsed();
-    let noticed = match status.code() {
-        Some(0) => None,
-        Some(1) => Some(oracles(&said)),
-        Some(2) => return Err(format!("the simulator does not take seed {seed}")),
-        None if spent >= WALL_MAX => Some("hang".to_owned()),
-        Some(_) | None => Some("crash".to_owned()),
-    };
-    Ok(Look {
-        noticed,
-        hash: said["hash"].as_str().unwrap_or_default().to_owned(),
-        cpu: said["cpu_seconds"].as_f64().unwrap_or(spent.as_secs_f64()),
+    Ok(Ended {
+        code: status.code(),
+        text: String::from_utf8_lossy(&text.unwrap_or_default()).into_owned(),
+        late,
+        seconds: begun.elapsed().as_secs_f64(),
     })
 }
 
