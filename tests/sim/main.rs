@@ -179,6 +179,7 @@ fn answers_that_no_model_allows_are_noticed() {
     let mut options = Options::drawn(11, 6, 40 * SECOND, false);
     options.sabotage = Some(Sabotage::AnswersFalse);
     options.work.pause = SECOND / 10;
+    options.work.read = 30;
     let report = go(options);
     assert!(report.findings.misses(Oracle::Model) > 0, "{report}");
 }

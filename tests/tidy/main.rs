@@ -1,6 +1,7 @@
 //! The house rules, as far as a program can read them.
 
 mod dependencies;
+mod mutants;
 mod source;
 
 use std::collections::BTreeSet;

@@ -189,7 +189,7 @@ pub fn bounds(node: &Node, restored_peers: u64, part: u64, mut miss: impl FnMut(
                 limits.commits_max + (limits.requests_max + limits.calls_max) as u64
             }
             "outputs_held" => (limits.requests_max + limits.calls_max) as u64 + 64,
-            "peers" => restored_peers.max((limits.peers_max + config.known_peers.len()) as u64),
+            "peers" => restored_peers.max(limits.peers_max as u64),
             // What is pushed to a peer waits in that peer's session, at first the whole pool.
             "mempool_push_queue" => limits.push_queue_max.max(limits.pool_max) as u64 * sessions,
             "mempool_bytes" => limits.pool_bytes_max as u64 * u64::from(config.chains),
