@@ -5,6 +5,7 @@ mod report;
 mod scenarios;
 mod shrink;
 mod theory;
+mod travel;
 
 use peerage_sim::nemesis::Kind;
 use peerage_sim::nemesis::draw::Rate;
