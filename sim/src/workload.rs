@@ -8,8 +8,9 @@ use std::sync::Arc;
 use peerage_core::commons::network::NetworkId;
 use peerage_core::http::page::{Cursor, PageQuery};
 use peerage_core::rooms::chainweb_mempool::command::Command;
+use peerage_core::rooms::chainweb_mempool::key::{RequestKey, TxHash};
 use peerage_core::rooms::{bans, chainweb_mempool, chainweb_peers};
-use peerage_core::{Listener, Request};
+use peerage_core::{Listener, Request, Response};
 
 use crate::deck::{self, Make};
 use crate::group::Group;
@@ -41,6 +42,10 @@ pub struct Workload {
     users: Vec<Luck>,
     /// How often each user has acted.
     acted: Vec<u32>,
+    /// What users could ask next, because of what they were told: the rest of a list, or what is new
+    /// since then. With whom to ask, and luck of its own, so that it shifts no other draw.
+    follow: Vec<(u32, Request)>,
+    follow_luck: Luck,
     key: [u8; 32],
     numbers: u32,
     /// The valid transactions that were sent, with their chains.
@@ -48,6 +53,8 @@ pub struct Workload {
 }
 
 const SECOND: u64 = 1_000_000;
+/// Questions that users remember to ask next.
+const FOLLOW_MAX: usize = 64;
 /// Peers that are announced and do not exist have numbers from here on.
 const GHOSTS: u32 = 10_000_000;
 
@@ -66,6 +73,8 @@ impl Workload {
                 .then(|| options.users_on.members(options.nodes).collect()),
             chains: options.chains,
             users,
+            follow: Vec::new(),
+            follow_luck: seeds.family("follow").luck(0),
             acted: vec![0; options.work.users as usize],
             key: seeds.identity(u32::MAX),
             numbers: 0,
@@ -107,6 +116,7 @@ impl Workload {
             None => luck.below(self.nodes.into()) as u32,
             Some(on) => on[luck.index(on.len())],
         };
+        let (node, request) = self.follow(node, request);
         let operator = matches!(request, Request::Bans(_)) || luck.chance(300_000);
         let listener = if operator {
             Listener::Api
@@ -127,6 +137,54 @@ impl Workload {
             request,
             patience,
         }
+    }
+
+    /// A user was answered by `node`, and knows what to ask next.
+    pub fn heard(&mut self, node: u32, asked: &Request, response: &Response) {
+        let next = match (asked, response) {
+            (
+                Request::ChainwebMempool(chainweb_mempool::Request { chain, .. }),
+                Response::ChainwebMempool(chainweb_mempool::Response::Pending { mark, .. }),
+            ) => mempool(chain.0, chainweb_mempool::Query::GetPending(Some(*mark))),
+            (
+                Request::ChainwebPeers(chainweb_peers::Request::Page { network, query }),
+                Response::ChainwebPeers(chainweb_peers::Response::Page(page)),
+            ) => {
+                let Some(next) = page.next else { return };
+                let query = PageQuery {
+                    next: Some(Cursor::Inclusive(next as i64)),
+                    ..*query
+                };
+                Request::ChainwebPeers(chainweb_peers::Request::Page {
+                    network: *network,
+                    query,
+                })
+            }
+            _ => return,
+        };
+        if self.follow.len() < FOLLOW_MAX {
+            self.follow.push((node, next));
+        } else {
+            let place = self.follow_luck.index(FOLLOW_MAX);
+            self.follow[place] = (node, next);
+        }
+    }
+
+    /// Instead of a list from its beginning, now and then one that goes on.
+    fn follow(&mut self, node: u32, request: Request) -> (u32, Request) {
+        let begins = matches!(
+            &request,
+            Request::ChainwebPeers(chainweb_peers::Request::Page { .. })
+                | Request::ChainwebMempool(chainweb_mempool::Request {
+                    body: chainweb_mempool::Query::GetPending(None),
+                    ..
+                })
+        );
+        if begins && !self.follow.is_empty() && self.follow_luck.chance(600_000) {
+            let place = self.follow_luck.index(self.follow.len());
+            return self.follow.swap_remove(place);
+        }
+        (node, request)
     }
 
     fn request(&mut self, luck: &mut Luck, roster: &Roster, wall_secs: u64) -> Request {
@@ -202,10 +260,16 @@ impl Workload {
 
     fn read(&self, luck: &mut Luck) -> Request {
         let chain = luck.below(self.chains.into()) as u8;
-        let keys: Vec<_> = (0..luck.below(4))
+        let mut keys: Vec<_> = (0..luck.below(4))
             .filter_map(|_| self.sent.get(luck.index(self.sent.len())))
             .map(|(_, command)| command.key().clone())
             .collect();
+        if luck.chance(200_000) {
+            // One that nobody has.
+            let mut hash = [7; 32];
+            hash[..8].copy_from_slice(&luck.bits().to_le_bytes());
+            keys.push(RequestKey::Full(TxHash(hash)));
+        }
         let query = match luck.below(3) {
             0 => chainweb_mempool::Query::Member(keys),
             1 => chainweb_mempool::Query::Lookup(keys),

@@ -421,7 +421,15 @@ impl World {
         if let Some(number) = exchange.scripted {
             return self.scripted_reply(engine, number, result);
         }
-        let Some(id) = exchange.call else { return };
+        let Some(id) = exchange.call else {
+            if let (Ok(answer), Some(asked), false) =
+                (&result, &exchange.request, exchange.given_up)
+            {
+                self.workload
+                    .heard(exchange.callee, asked, &answer.response);
+            }
+            return;
+        };
         if self.hosts[exchange.caller as usize].run != exchange.caller_run {
             return;
         }
