@@ -9,7 +9,10 @@ fn main() {
         let text = String::from_utf8(output.stdout).ok()?;
         Some(text.trim().to_owned()).filter(|text| output.status.success() && !text.is_empty())
     };
-    let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
+    // Sources without a history of their own may lie within somebody else's.
+    let ours = git(&["ls-files", "--error-unmatch", "build.rs"]).is_some();
+    let commit = git(&["rev-parse", "--short=12", "HEAD"]).filter(|_| ours);
+    let commit = commit.unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=PEERAGE_COMMIT={commit}");
     // Moves with every commit and checkout, if this is a checkout at all.
     if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"])

@@ -1,9 +1,12 @@
 //! A node's state in words, for whoever stopped a run to look around.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::clock::Clock;
+use crate::disk::Ailments;
 use crate::exchange::Place;
+use crate::host::Plight;
 use crate::options::Time;
 use crate::world::World;
 
@@ -42,17 +45,25 @@ pub fn node(world: &World, at: u64, node: u32) -> String {
         host.clock.local(at),
         wall - right
     );
-    let _ = writeln!(text, "plight    {:?}", host.plight);
+    if host.plight == Plight::default() {
+        text.push_str("plight    nothing is done to it\n");
+    } else {
+        let _ = writeln!(text, "plight    {:?}", host.plight);
+    }
     let _ = writeln!(
         text,
         "inputs    {} wait; busy until {}",
         host.backlog.len(),
         Time(host.busy_until)
     );
+    let ailments = if host.disk.ailments == Ailments::default() {
+        "as it should be".to_owned()
+    } else {
+        format!("{:?}", host.disk.ailments)
+    };
     let _ = writeln!(
         text,
-        "disk      {:?}; {}",
-        host.disk.ailments,
+        "disk      {ailments}; {}",
         if host.disk.idle() {
             "everything is written"
         } else {
@@ -91,10 +102,21 @@ pub fn node(world: &World, at: u64, node: u32) -> String {
     machine.gauges(&mut |name, value| {
         let _ = write!(text, " {name} {value}");
     });
-    let rows = machine.export();
-    let _ = writeln!(text, "\nrows      {}", rows.len());
-    for row in rows {
-        let mut line = format!("{row:?}");
+    let rows: Vec<String> = (machine.export().iter())
+        .map(|row| format!("{row:?}"))
+        .collect();
+    // By kind, as in `Commons(Ban(…` or `ChainwebMempool(Pending(…`.
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in &rows {
+        *kinds
+            .entry(row.split('(').nth(1).unwrap_or(""))
+            .or_default() += 1;
+    }
+    let kinds: Vec<String> = (kinds.iter())
+        .map(|(kind, count)| format!("{kind} {count}"))
+        .collect();
+    let _ = writeln!(text, "\nrows      {}: {}", rows.len(), kinds.join(", "));
+    for mut line in rows {
         if line.len() > SHORT {
             let cut = (0..=SHORT).rev().find(|at| line.is_char_boundary(*at));
             line.truncate(cut.unwrap_or(0));
@@ -105,12 +127,36 @@ pub fn node(world: &World, at: u64, node: u32) -> String {
     text
 }
 
-fn party(world: &World, party: u32) -> String {
+/// Who causes events: a node, a user, the script of a scenario, or the world itself.
+#[must_use]
+pub fn party(world: &World, party: u32) -> String {
+    let users = world.options.work.users;
     match party.checked_sub(world.options.nodes) {
         None => format!("n{party}"),
         Some(_) if party == u32::MAX => "nobody".to_owned(),
-        Some(user) => format!("user {user}"),
+        Some(user) if user < users => format!("user {user}"),
+        Some(user) if user == users => "the script".to_owned(),
+        Some(_) => "the world".to_owned(),
     }
+}
+
+/// The faults that were planned, by number, with what has become of each.
+#[must_use]
+pub fn faults(run: &crate::Run) -> String {
+    let mut text = String::new();
+    for (number, fault) in run.world().faults.iter().enumerate() {
+        let now = run.now();
+        let ends = fault
+            .lasts
+            .map_or(u64::MAX, |lasts| fault.at.saturating_add(lasts));
+        let state = match now {
+            now if now <= fault.at => "coming",
+            now if now < ends && run.world().stormy => "on",
+            _ => "past",
+        };
+        let _ = writeln!(text, "{number:4} {state:6} {fault}");
+    }
+    text
 }
 
 /// The next events that wait, at most `many`.

@@ -92,13 +92,15 @@ pub enum Sabotage {
     AnswersFalse,
     /// A node panics at some point.
     Panic,
+    /// Luck depends on what ran before in the same process.
+    Restless,
     /// In bytes, messages arrive changed.
     WireGarbled,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::CommitsLost,
         Self::DiskEarly,
         Self::DiskHoards,
@@ -109,6 +111,7 @@ impl Sabotage {
         Self::AnswersEaten,
         Self::AnswersFalse,
         Self::Panic,
+        Self::Restless,
         Self::WireGarbled,
     ];
 
@@ -126,6 +129,7 @@ impl Sabotage {
             Self::AnswersEaten => "answers-eaten",
             Self::AnswersFalse => "answers-false",
             Self::Panic => "panic",
+            Self::Restless => "restless",
             Self::WireGarbled => "wire-garbled",
         }
     }

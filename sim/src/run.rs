@@ -204,14 +204,22 @@ impl Run {
 
     /// Lets one event happen, and tells which; nothing, if the run is over.
     pub fn step(&mut self) -> Option<(Key, Event)> {
+        self.step_before(u64::MAX)
+    }
+
+    /// Lets one event happen that is due before `until`, and tells which; if there is none, it is
+    /// `until` then, or the run is over.
+    pub fn step_before(&mut self, until: u64) -> Option<(Key, Event)> {
         let mut stepped = None;
         self.guarded(|run| {
-            while run.phase != Phase::Over && stepped.is_none() {
+            while run.phase != Phase::Over && stepped.is_none() && run.engine.now() < until {
                 let end = run.end_of_part();
-                stepped = run.engine.step(&mut run.world, end);
+                stepped = run.engine.step(&mut run.world, end.min(until));
                 if stepped.is_none() {
-                    run.engine.run(&mut run.world, end);
-                    run.turn();
+                    run.engine.run(&mut run.world, end.min(until));
+                    if run.engine.now() >= end {
+                        run.turn();
+                    }
                 }
             }
         });

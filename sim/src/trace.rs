@@ -216,7 +216,8 @@ impl Watch for Log {
     }
 }
 
-/// Longest text of one input or output; commands and pages would fill screens.
+/// Longest text of one input or output; commands and pages would fill screens. What is cut off is
+/// told by its fold, so that two traces differ where two runs do.
 const SHORT: usize = 240;
 
 fn push_short(line: &mut String, value: &dyn std::fmt::Debug) {
@@ -226,7 +227,10 @@ fn push_short(line: &mut String, value: &dyn std::fmt::Debug) {
         let cut = (start..=start + SHORT)
             .rev()
             .find(|at| line.is_char_boundary(*at));
-        line.truncate(cut.unwrap_or(start));
-        line.push('…');
+        let cut = cut.unwrap_or(start);
+        let mut fold = Fold::default();
+        fold.write(&line.as_bytes()[cut..]);
+        line.truncate(cut);
+        let _ = write!(line, "…{:08x}", fold.finish() as u32);
     }
 }

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod failing;
+mod looking;
 mod sweeps;
 
 use std::path::{Path, PathBuf};

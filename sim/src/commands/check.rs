@@ -11,7 +11,18 @@ use peerage_sim::{Log, Options, Report, Watch, run};
 use super::replay::difference;
 use crate::cli::{WireArg, WorldArgs, duration, seeds};
 
+const HELP: &str = "\
+Each seed is run six times: as values, in this process twice and in a fresh one; as HTTP and back; and \
+spoiled on the way, here and in a fresh process. All but the spoiled must come to one hash, and those \
+two to one of their own. Where a run differs, it is run again with a trace, and the first line that \
+is not the same is shown, with those before it.
+
+Examples:
+  peerage-sim check-determinism --seeds 0..20
+  peerage-sim check-determinism --seeds 7..8 --nodes 40 --duration 5m";
+
 #[derive(Args, Debug)]
+#[command(after_help = HELP)]
 pub(crate) struct CheckArgs {
     /// The seeds, as in 0..20.
     #[arg(long, default_value = "0..5", value_parser = seeds)]
@@ -103,7 +114,9 @@ fn tell(seed: u64, ways: &[Way]) -> Result<bool, String> {
             )
             .map_err(io_error)?;
             let (one, other) = (trace(first, seed)?, trace(way, seed)?);
-            writeln!(out, "{}", difference(&one, &other)?).map_err(io_error)?;
+            let difference = difference(&one, &other)?;
+            let traces = format!("traces: {} {}", one.display(), other.display());
+            writeln!(out, "{difference}\n{traces}").map_err(io_error)?;
         }
     }
     if held {

@@ -12,10 +12,10 @@ use toml::Table;
 use crate::cli::seeds;
 
 const HELP: &str = "\
-Results are those that `sweep --out` wrote. All must be of one commit, no seed may come twice, and
+Results are those that `sweep --out` wrote. All must be of one commit, no seed may come twice, and \
 none may be missing in between; with --seeds, none may be missing at the ends either.
 
-Every event that a node can tell of should occur in some seed of a long sweep: what never happens is
+Every event that a node can tell of should occur in some seed of a long sweep: what never happens is \
 not tested. --require-coverage fails where one does not.
 
 Examples:

@@ -12,11 +12,11 @@ use super::quietly;
 use crate::cli::{WorldArgs, duration};
 
 const HELP: &str = "\
-Give it the command that failed, with `minimize` in place of `run`. It looks for the shortest run with
+Give it the command that failed, with `minimize` in place of `run`. It looks for the shortest run with \
 the fewest nodes, faults and requests that violates the same oracle, and writes a scenario file.
 
-It tries, round after round until nothing more helps: to end just after the failure; fewer nodes; half
-of the faults, then ever smaller parts of them; each fault shorter, of fewer nodes, at a rounder time;
+It tries, round after round until nothing more helps: to end just after the failure; fewer nodes; half \
+of the faults, then ever smaller parts of them; each fault shorter, of fewer nodes, at a rounder time; \
 links, disks and clocks on which nothing goes wrong; a simpler wire; fewer requests of users.
 
 Examples:

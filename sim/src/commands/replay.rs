@@ -12,6 +12,11 @@ use peerage_sim::{Log, Run, inspect};
 use crate::cli::{WorldArgs, duration};
 
 const HELP: &str = "\
+Give it the command of a run, with `replay` in place of `run`: the same happens up to the moment that is \
+asked for. --interactive reads commands, one a line, from a person or from a file: step, go to a time, \
+go back, look at nodes and at what comes next; add a fault or change the luck from a moment on, keep \
+several courses of events side by side, and count how likely a failure is from here.
+
 Examples:
   peerage-sim replay --seed 7 --until 31.5s --state 3
   peerage-sim replay --seed 7 --until-event 12000 --pending 20
@@ -36,17 +41,22 @@ pub(crate) struct ReplayArgs {
     #[arg(long, conflicts_with_all = ["until", "until_event"])]
     until_finding: bool,
     /// Print what is known of this node then; may be given several times.
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", visible_alias = "print-node", value_parser = node)]
     state: Vec<u32>,
     /// Print the next events then.
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", visible_alias = "events")]
     pending: Option<usize>,
     /// Write a readable line per event.
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
     /// Read commands from standard input: step, go back, look around, branch.
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with_all = ["trace", "until", "until_event", "until_finding", "state", "pending"])]
     interactive: bool,
+}
+
+fn node(text: &str) -> Result<u32, String> {
+    let number = text.trim_start_matches('n').parse();
+    number.map_err(|_| format!("{text:?} is no node; write 3 or n3"))
 }
 
 pub(crate) fn replay(args: &ReplayArgs) -> Result<bool, String> {
@@ -56,6 +66,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<bool, String> {
         run.watch(Box::new(Log::to(Box::new(BufWriter::new(file)))));
     }
     if args.interactive {
+        super::quietly();
         return travel(Traveller::new(run));
     }
     if let Some(events) = args.until_event {

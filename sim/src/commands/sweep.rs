@@ -20,15 +20,15 @@ use super::merge::{CoverageArgs, tell};
 use crate::cli::{WireArg, WorldArgs, duration, seeds};
 
 const HELP: &str = "\
-Every seed is a world of its own: its size, its length and how messages cross are drawn from the seed
-too, unless they are said here. Most worlds are small, which find the most for their time. A failure
+Every seed is a world of its own: its size, its length and how messages cross are drawn from the seed \
+too, unless they are said here. Most worlds are small, which find the most for their time. A failure \
 prints its commit, its seed and the command that repeats it.
 
-Results are written in the order of the seeds, whatever was done first, so that the same sweep writes
+Results are written in the order of the seeds, whatever was done first, so that the same sweep writes \
 the same file.
 
-On many machines, each does one part. The part is --shard, or PEERAGE_SHARD, or the index variables of
-Kubernetes indexed jobs (JOB_COMPLETION_INDEX, with --shards or JOB_COMPLETIONS) and of Slurm arrays
+On many machines, each does one part. The part is --shard, or PEERAGE_SHARD, or the index variables of \
+Kubernetes indexed jobs (JOB_COMPLETION_INDEX, with --shards or JOB_COMPLETIONS) and of Slurm arrays \
 (SLURM_ARRAY_TASK_ID). `peerage-sim merge` puts the results together; sim/deploy has examples.
 
 Examples:

@@ -3,6 +3,8 @@
 //! What must hold is said by the oracles; this finds the moments at which it can be told, such as a
 //! disk that has nothing left to write.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use peerage_core::rooms::chainweb_mempool;
 use peerage_core::time::Now;
 use peerage_core::{Output, Request, Response};
@@ -24,6 +26,8 @@ const DEADLINE_SLACK: u64 = 1_000;
 const RELOAD_TIME: u64 = 2_000_000;
 /// The longest that a node may owe an answer while it runs.
 const ANSWER_MAX: u64 = 60_000_000;
+/// What a run must never depend on; only that which is to be caught at it does.
+static LOOKS_OF_THE_PROCESS: AtomicU64 = AtomicU64::new(0);
 
 impl World {
     /// Whether the node's state is what its disk holds, if nothing is on its way there.
@@ -78,13 +82,19 @@ impl World {
         for (_, exchange) in self.exchanges.iter() {
             let by_node = exchange.call.is_some() && !exchange.given_up;
             let free_since = |node: u32| self.hosts[node as usize].unhurried_since(at);
+            // Answers wait for the disk, and the disk of a node that stays broken may never go on.
+            let writes_since = |node: u32| match &self.hosts[node as usize] {
+                host if host.disk.ailments.stalled => at,
+                host => host.unhurried_since(at),
+            };
             if by_node
                 && at.saturating_sub(exchange.sent.max(free_since(exchange.caller))) > longest
             {
                 late.push((exchange.sent, exchange.caller, Oracle::Deadlines));
             }
             if exchange.place == Place::Asked
-                && at.saturating_sub(exchange.arrives.max(free_since(exchange.callee))) > ANSWER_MAX
+                && at.saturating_sub(exchange.arrives.max(writes_since(exchange.callee)))
+                    > ANSWER_MAX
             {
                 late.push((exchange.arrives, exchange.callee, Oracle::Answers));
             }
@@ -109,6 +119,9 @@ impl World {
         self.audit_waiting(at);
         let world = self.party();
         engine.after(AUDIT_EVERY, world, world, Event::Audit);
+        if self.options.sabotage == Some(Sabotage::Restless) && at > 5_000_000 {
+            self.reseed(LOOKS_OF_THE_PROCESS.fetch_add(1, Ordering::Relaxed));
+        }
         if self.options.sabotage == Some(Sabotage::Panic) && at > 5_000_000 {
             self.current = Some(0);
             panic!("a panic on purpose");

@@ -190,6 +190,9 @@ impl World {
 
     fn disk_goes_on(&mut self, engine: &mut Engine<Event>, node: u32) {
         let host = &mut self.hosts[node as usize];
+        if host.disk.ailments.stalled {
+            host.prompt_since = engine.now();
+        }
         if host.disk.go_on() {
             engine.after(1, node, node, Event::Written(host.run));
         }
