@@ -91,6 +91,35 @@ fn what_was_changed_is_met_again_by_whoever_goes_back() {
 }
 
 #[test]
+fn a_branch_changes_nothing_for_the_other() {
+    let mut here = Traveller::new(Run::new(Options::drawn(11, 4, 20 * SECOND, false)));
+    let crashed = ["goto 6s", "branch", "add 7s crash n2 for 2s", "goto 8s"];
+    let crashed = type_in(&mut here, &crashed);
+    assert!(crashed.contains("3 of 4 nodes run"), "{crashed}");
+    let without = type_in(&mut here, &["switch 0", "goto 8s"]);
+    assert!(without.contains("4 of 4 nodes run"), "{without}");
+    let branches = type_in(&mut here, &["branches"]);
+    assert!(branches.contains("with 7s crash n2 for 2s"), "{branches}");
+}
+
+#[test]
+fn a_failure_that_must_come_is_certain_from_the_beginning() {
+    let mut options = Options::drawn(11, 4, 20 * SECOND, false);
+    // The third commit of every node is reported with another number.
+    options.sabotage = Some(Sabotage::CommitsLost);
+    let mut here = Traveller::new(Run::new(options));
+    let found = type_in(&mut here, &["until finding"]);
+    assert!(found.contains("1 findings"), "{found}");
+    let likely = type_in(&mut here, &["likely 3"]);
+    assert!(
+        likely.contains("100 %") && likely.contains("3 of 3 fail"),
+        "{likely}"
+    );
+    let when = type_in(&mut here, &["when 2"]);
+    assert!(when.lines().count() > 3 && when.contains("100 %"), "{when}");
+}
+
+#[test]
 fn faults_are_told_and_added() {
     let mut here = traveller(None);
     let added = ["goto 10s", "add 12s pause n2 for 2s", "goto 13s"];

@@ -40,7 +40,7 @@ fn share(failed: u64, tries: u64) -> String {
 
 pub(super) fn likely(run: &Run, tries: u64, from: u64) -> String {
     if run.findings() > 0 {
-        return "it has failed already; go back\n".to_owned();
+        return format!("{}; it has failed already\n", share(tries, tries));
     }
     format!("{}\n", share(failures(run, tries, from), tries))
 }
