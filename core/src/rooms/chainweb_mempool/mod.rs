@@ -211,6 +211,8 @@ impl Room for ChainwebMempool {
         let sum = |of: fn(&Pool) -> usize| self.pools.iter().map(of).sum::<usize>() as u64;
         gauge("mempool_batches", self.batches.len() as u64);
         gauge("mempool_bytes", sum(Pool::bytes));
+        gauge("mempool_checks", self.checks as u64);
+        gauge("mempool_checks_bytes", self.checks_bytes as u64);
         gauge("mempool_pending", sum(Pool::len));
         gauge(
             "mempool_push_queue",
