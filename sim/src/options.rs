@@ -392,10 +392,11 @@ impl Options {
         if luck.below(16) == 0 && self.nodes <= 12 {
             self.chains = chains;
         }
-        let (rush, fresh_max) = (luck.range(10 * MS, 80 * MS), luck.range(100, 600) as u32);
+        let (rush, fresh_max) = (luck.range(10 * MS, 80 * MS), luck.range(100, 3_000) as u32);
         if luck.below(8) == 0 && self.nodes <= 12 {
             self.work.pause = rush;
             self.work.fresh_max = self.work.fresh_max.max(fresh_max);
+            self.work.insert = self.work.insert.max(20);
         }
         self.shuffle = luck.below(2) == 0;
         self.core = if luck.below(3) == 0 {
