@@ -78,6 +78,12 @@ pub const PEER_FAILURES_MAX: u32 = 5;
 pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(12 * 3600);
 /// Redirects that a probe follows.
 pub const REDIRECTS_MAX: usize = 10;
+/// Bytes of an agent envelope's message, of its extensions and of its card, each as JSON text.
+/// Source: WattSwarm `RawAgentEnvelope::validate`.
+pub const AGENT_JSON_BYTES_MAX: usize = 65_536;
+/// Bytes of an agent envelope as it travels. Ours: the original bounds only the three texts above,
+/// and half of them may be escapes.
+pub const AGENT_ENVELOPE_BYTES_MAX: usize = 512 * 1024;
 
 /// The bounds of one node's tables and queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,4 +142,9 @@ impl Default for Limits {
 
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
 const _: () = assert!(SYNC_PROBES_MAX <= SYNC_PEERS_MAX && SYNC_PEERS_MAX <= PAGE_DEFAULT);
+const _: () = assert!(
+    6 * AGENT_JSON_BYTES_MAX < AGENT_ENVELOPE_BYTES_MAX
+        && AGENT_ENVELOPE_BYTES_MAX <= BODY_BYTES_MAX / 4,
+    "three texts of quotes alone fit an envelope, and an envelope a body"
+);
 const _: () = assert!(CHAINS_MAX < 31, "networks are a 32-bit set");

@@ -6,6 +6,7 @@
 pub mod bans;
 pub mod chainweb_mempool;
 pub mod chainweb_peers;
+pub mod wattswarm;
 
 use bytes::Bytes;
 
