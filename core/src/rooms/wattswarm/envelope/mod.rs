@@ -45,6 +45,8 @@ pub struct Envelope {
     raw: Arc<str>,
     stored: Arc<str>,
     request_id: Option<Arc<str>>,
+    /// What is signed, or what is malformed about it.
+    claims: Result<Option<Arc<Claims>>, Arc<str>>,
 }
 
 impl Envelope {
@@ -53,6 +55,9 @@ impl Envelope {
     /// `message_json` and `extensions_json` may be called `message` and `extensions` and be any JSON,
     /// which is then turned into compact text with sorted keys. What is absent or `null` is not there.
     /// Unknown fields are dropped.
+    ///
+    /// All that takes time with the length of an envelope is done here, where drivers decode, and not
+    /// later, where the node waits for it.
     ///
     /// # Errors
     /// First everything that [`EnvelopeFault::Shape`] covers, in the order of the text: not an object,
@@ -74,6 +79,9 @@ impl Envelope {
             raw: raw.into(),
             stored: fields.stored(message.as_ref()).into(),
             request_id: message.as_ref().and_then(request_id),
+            claims: Claims::of(&fields)
+                .map(|claims| claims.map(Arc::new))
+                .map_err(Arc::from),
             fields: Arc::new(fields),
         })
     }
@@ -81,7 +89,7 @@ impl Envelope {
     /// What must be checked before the envelope is taken as coming from the node `source`, which is
     /// the one that sent it.
     ///
-    /// Checks at once what costs little: a card must name the agent and the node of the envelope, the
+    /// Compares at once: a card must name the agent and the node of the envelope, the
     /// node must be `source`, and `card_hash` must be `sha256:` with the digest of the card as
     /// canonical JSON (RFC 8785). The signatures of card and envelope are left to the job; unsigned
     /// envelopes have none. Rule: WattSwarm `verify_agent_envelope_signature_for_source`.
@@ -94,8 +102,10 @@ impl Envelope {
             card.check_bearer(&self.fields, source)?;
             card.check_hash()?;
         }
-        let claims = Claims::of(&self.fields)?;
-        Ok(claims.map(|claims| VerifyJob::Envelope(Arc::new(claims))))
+        match &self.claims {
+            Ok(claims) => Ok(claims.clone().map(VerifyJob::Envelope)),
+            Err(fault) => Err(fault.to_string()),
+        }
     }
 
     /// The protocol, as it was given, for example `google_a2a`.
