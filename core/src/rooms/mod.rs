@@ -479,6 +479,7 @@ rooms! {
     bans: Bans,
     chainweb_mempool: ChainwebMempool,
     chainweb_peers: ChainwebPeers,
+    wattswarm: Wattswarm,
 }
 
 /// Why the node as a whole refuses a request.

@@ -39,13 +39,15 @@ impl Models {
         let known = config.known_peers.iter().map(|peer| peer.address.clone());
         let kept = rows.iter().filter_map(|row| match row {
             Row::Commons(CommonsRow::Peer(addr, _)) => Some(addr.clone()),
-            Row::Commons(_) | Row::Bans(_) | Row::ChainwebMempool(_) | Row::ChainwebPeers(_) => {
-                None
-            }
+            Row::Commons(_)
+            | Row::Bans(_)
+            | Row::ChainwebMempool(_)
+            | Row::ChainwebPeers(_)
+            | Row::Wattswarm(_) => None,
         });
         let pending = rows.iter().filter_map(|row| match row {
             Row::ChainwebMempool(row) => Some(row),
-            Row::Commons(_) | Row::Bans(_) | Row::ChainwebPeers(_) => None,
+            Row::Commons(_) | Row::Bans(_) | Row::ChainwebPeers(_) | Row::Wattswarm(_) => None,
         });
         Self {
             bans: bans::model::Model::new(config.ban_window),
@@ -77,6 +79,7 @@ impl Models {
                         }
                         Owed::Peers(request.clone(), self.bans.hosts(now))
                     }
+                    Request::Wattswarm(_) => return,
                 };
                 self.owed.insert(*id, owed);
             }
