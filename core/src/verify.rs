@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::input::VerifyId;
 use crate::rooms::chainweb_mempool::command::Command;
 use crate::rooms::chainweb_mempool::signature::{self, SignatureFault};
+use crate::rooms::wattswarm::envelope::{ClaimFault, Claims};
 use crate::rooms::{Scope, Then};
 use crate::slots::Slots;
 
@@ -17,6 +18,8 @@ use crate::slots::Slots;
 pub enum VerifyJob {
     /// Every signature of a Pact command.
     Command(Arc<Command>),
+    /// What an agent signed in an envelope.
+    Envelope(Arc<Claims>),
 }
 
 /// What a check found.
@@ -24,6 +27,8 @@ pub enum VerifyJob {
 pub enum Verdict {
     /// For [`VerifyJob::Command`].
     Command(Result<(), SignatureFault>),
+    /// For [`VerifyJob::Envelope`].
+    Envelope(Result<(), ClaimFault>),
 }
 
 impl VerifyJob {
@@ -32,6 +37,7 @@ impl VerifyJob {
     pub fn digest(&self) -> [u8; 32] {
         match self {
             Self::Command(command) => *command.digest(),
+            Self::Envelope(claims) => *claims.digest(),
         }
     }
 
@@ -40,21 +46,31 @@ impl VerifyJob {
     pub fn weight(&self) -> usize {
         match self {
             Self::Command(command) => command.signers().len(),
+            Self::Envelope(claims) => claims.len(),
         }
     }
 }
 
-/// Checks jobs together, which costs about half as much as one by one. The verdicts come in the
-/// order of the jobs and are the same in whatever company a job is checked.
+/// Checks jobs together, which costs about half as much as one by one for commands. The verdicts
+/// come in the order of the jobs and are the same in whatever company a job is checked.
 #[must_use]
 pub fn check(jobs: &[VerifyJob]) -> Vec<Verdict> {
     let commands: Vec<&Command> = jobs
         .iter()
-        .map(|VerifyJob::Command(command)| command.as_ref())
+        .filter_map(|job| match job {
+            VerifyJob::Command(command) => Some(command.as_ref()),
+            VerifyJob::Envelope(_) => None,
+        })
         .collect();
-    signature::verify_batch(&commands)
-        .into_iter()
-        .map(Verdict::Command)
+    let mut of_commands = signature::verify_batch(&commands).into_iter();
+    jobs.iter()
+        .map(|job| match job {
+            VerifyJob::Command(_) => {
+                let verdict = of_commands.next();
+                Verdict::Command(verdict.expect("each command of a batch has a verdict"))
+            }
+            VerifyJob::Envelope(claims) => Verdict::Envelope(claims.verify()),
+        })
         .collect()
 }
 

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use peerage_core::commons::address::{HostAddr, Hostname, PeerInfo};
 use peerage_core::commons::network::ChainwebVersion;
-use peerage_core::config::{Config, Identity, Sessions};
+use peerage_core::config::{Config, Identity, Sessions, Wattswarm};
 use peerage_core::http::throttle::{ADDRESSES_MAX, Rates, Throttle};
 use peerage_core::limits::Limits;
 use peerage_core::{Input, Listener, Node, Seed};
@@ -82,6 +82,8 @@ pub struct Settings {
     pub gas_price_min: u64,
     /// How sessions with other nodes are held.
     pub sessions: Sessions,
+    /// How WattSwarm's relationships and messages are treated.
+    pub wattswarm: Wattswarm,
     /// The bounds of the node's tables.
     pub limits: Limits,
     /// How often strangers may ask.
@@ -121,6 +123,7 @@ impl Settings {
             gas_limit_max: defaults.gas_limit_max,
             gas_price_min: defaults.gas_price_min,
             sessions: defaults.sessions,
+            wattswarm: defaults.wattswarm,
             limits: defaults.limits,
             rates: Rates::default(),
             api_connections: ConnectionLimits {
@@ -204,6 +207,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         gas_limit_max: settings.gas_limit_max,
         gas_price_min: settings.gas_price_min,
         sessions: settings.sessions,
+        wattswarm: settings.wattswarm,
         limits: settings.limits,
     };
     let clock = Clock::start();

@@ -169,17 +169,22 @@ fn the_node_names_few_crates() {
     let expected = [
         "base64",
         "blake2",
+        "bs58",
         "bytes",
+        "chacha20poly1305",
         "ed25519-dalek",
         "ed25519-zebra",
         "hashbrown",
+        "hkdf",
         "http",
         "p256",
         "rand_chacha",
+        "ryu-js",
         "serde",
         "serde_json",
         "sha2",
         "thiserror",
+        "x25519-dalek",
     ];
     assert_eq!(named, BTreeSet::from(expected));
 }

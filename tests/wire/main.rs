@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 use peerage_core::commons::network::{ChainwebVersion, NetworkId};
 use peerage_core::http::{Head, Route, Site};
 use peerage_core::rooms::chainweb_mempool::{self as mempool, ChainId, key::TxHash};
-use peerage_core::rooms::{bans, chainweb_peers};
+use peerage_core::rooms::{bans, chainweb_peers, wattswarm};
 use peerage_core::rows::{Record as _, RowError};
 use peerage_core::{Listener, Request, Row, commons};
 use peerage_tests::{Draws, fuzz, generate};
@@ -92,6 +92,7 @@ fn name(row: &Row) -> String {
         }
         Row::Bans(row) => match *row {},
         Row::ChainwebPeers(row) => match *row {},
+        Row::Wattswarm(row) => format!("wattswarm {:?}", row.key()),
     }
 }
 
@@ -120,6 +121,7 @@ fn deleted_rows_keep_their_key() {
             }
             Row::Bans(row) => match row {},
             Row::ChainwebPeers(row) => match row {},
+            Row::Wattswarm(_) => return,
         };
         assert_eq!((deleted.key(), deleted.value()), (row.key(), None));
         assert_eq!(deleted.lazy(), row.lazy());
@@ -134,6 +136,7 @@ fn tables_have_one_owner() {
             bans::Row::TABLES.contains(&table),
             chainweb_peers::Row::TABLES.contains(&table),
             mempool::Row::TABLES.contains(&table),
+            wattswarm::Row::TABLES.contains(&table),
         ]
         .into_iter()
         .filter(|owns| *owns)

@@ -120,7 +120,8 @@ pub fn pool(node: &Node) -> BTreeSet<(u8, [u8; 32])> {
             AnyRow::ChainwebMempool(chainweb_mempool::Row::Pending(_, _, None))
             | AnyRow::Bans(_)
             | AnyRow::ChainwebPeers(_)
-            | AnyRow::Commons(_) => None,
+            | AnyRow::Commons(_)
+            | AnyRow::Wattswarm(_) => None,
         })
         .collect()
 }

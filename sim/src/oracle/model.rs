@@ -50,6 +50,7 @@ enum Room {
     Mempool(Box<chainweb_mempool::model::Owed>, Option<Given>),
     /// Who was surely banned.
     Peers(chainweb_peers::model::Owed, bans::model::Banned),
+    Wattswarm,
 }
 
 /// Commands that a peer gives and the node has not.
@@ -156,6 +157,7 @@ impl Models {
                 }
                 Room::Peers(self.peers.asked(request), self.bans.banned(now))
             }
+            Request::Wattswarm(_) => Room::Wattswarm,
         }
     }
 
@@ -234,7 +236,7 @@ impl Models {
         match event {
             Event::ChainwebMempool(event) => self.mempool.told(now, event),
             Event::ChainwebPeers(event) => self.peers_told(now, event),
-            Event::Bans(_) | Event::Node(_) => Ok(()),
+            Event::Bans(_) | Event::Node(_) | Event::Wattswarm(_) => Ok(()),
         }
     }
 
@@ -289,6 +291,7 @@ impl Models {
                 let still = self.bans.lasted(&banned, now);
                 (self.peers).answered(&owed, &|peer| banned.covers(peer), still, response)
             }
+            (Room::Wattswarm, Response::Wattswarm(_)) => Ok(()),
             (_, response) => Err(format!("another room answers: {response:?}")),
         }
     }

@@ -1,0 +1,1 @@
+//! Paths and bodies without a node.
