@@ -194,6 +194,13 @@ impl Fee {
         Some(Self(fields.into()))
     }
 
+    /// A fee of `value` nanogrin that counts less by `shift` powers of two, from 0 up to 15.
+    #[must_use]
+    pub fn with_shift(value: u64, shift: u8) -> Option<Self> {
+        let fields = grin::FeeFields::new(u64::from(shift), value).ok()?;
+        Some(Self(fields.into()))
+    }
+
     /// All 64 bits as they are written: 20 unused, 4 of shift, 40 of value.
     #[must_use]
     pub const fn bits(self) -> u64 {

@@ -156,7 +156,8 @@ impl Wallet {
             outputs.push(self.output(*key, *value, OutputFeatures::Plain)?);
             plus.push(Offset(self.secret(*key, *value)?.0));
         }
-        let secret = self.excess_secret(payment, &inputs, &outputs)?;
+        let message = features.kernel_sig_msg().map_err(|_| OffCurve)?;
+        let secret = self.excess_secret(payment, &inputs, &outputs, &message)?;
         minus.push(Offset(secret.0));
         // With nothing made, the offset is the negative of all that was spent and signed by.
         let offset = match plus.is_empty() {
@@ -229,6 +230,7 @@ impl Wallet {
         payment: &Payment,
         inputs: &[grin::Input],
         outputs: &[grin::Output],
+        message: &Message,
     ) -> Result<SecretKey, OffCurve> {
         let mut text = b"peerage excess".to_vec();
         // A secret of the seed's that nothing else reveals.
@@ -245,7 +247,7 @@ impl Wallet {
                 text.extend((inputs.len() as u64).to_be_bytes());
                 text.extend(inputs.iter().flat_map(|input| input.commit.0));
                 text.extend(outputs.iter().flat_map(|output| output.commitment().0));
-                text.extend(format!("{:?}", payment.kernel).bytes());
+                text.extend_from_slice(&message[..]);
             }
         }
         Ok(number(&text))

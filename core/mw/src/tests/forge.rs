@@ -100,6 +100,20 @@ fn equal_wishes_give_equal_bytes() {
     assert_ne!(other, wallet().coinbase(key(1), 2).expect("a reward"));
 }
 
+/// Keys, nonces and proofs come from the seed by rules that must not change: wallets hold coins by them.
+#[test]
+fn a_seed_means_the_same_coins_for_ever() {
+    let mut state = grown(4);
+    let paid = wallet().pay(&spend(reward_of(1), key(100), plain(FEE)));
+    let (block, _) = mine(&mut state, &[paid.expect("a transaction")]);
+    let made = [block.digest(), state.digest()].map(|it| it.to_string());
+    let known = [
+        "cf5533dd4f87879bb1ca61a6fc2a22dfe54ef93adfc9fa701c32f5c8e5912d1d",
+        "b7b45c1f5f1f7036721072048d63002de57f5244704b15a6532065c69ebc52e1",
+    ];
+    assert_eq!(made, known);
+}
+
 #[test]
 fn a_wallet_finds_its_own_coins_and_no_others() {
     let coinbase = wallet().coinbase(key(9), 5).expect("a reward");
@@ -276,7 +290,7 @@ fn fees_are_weighed_by_either_rule() {
     assert!(made.pays(FeeRule::V5_DEFAULT) && made.pays(FeeRule::V4_DEFAULT));
     assert!(!made.pays(FeeRule::V5 { base: 500_001 }));
     let shifted = KernelFeatures::Plain {
-        fee: Fee(12_500_000 | 1 << 40),
+        fee: Fee::with_shift(12_500_000, 1).expect("a fee"),
     };
     let made = wallet()
         .pay(&spend(reward_of(1), key(2), shifted))
