@@ -6,6 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ed25519_dalek::{Signature, VerifyingKey};
+use sha2::{Digest as _, Sha256};
+
+use crate::ids::PublicKey;
 use crate::input::VerifyId;
 use crate::rooms::chainweb_mempool::command::Command;
 use crate::rooms::chainweb_mempool::signature::{self, SignatureFault};
@@ -17,6 +21,30 @@ use crate::slots::Slots;
 pub enum VerifyJob {
     /// Every signature of a Pact command.
     Command(Arc<Command>),
+    /// Ed25519 signatures, each for itself.
+    Signatures(Arc<[Signed]>),
+}
+
+/// A message and who is said to have signed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The signer's key.
+    pub key: PublicKey,
+    /// What was signed.
+    pub message: Vec<u8>,
+    /// The signature.
+    pub signature: [u8; 64],
+}
+
+impl Signed {
+    /// Whether the signature is good. Keys of small order, with which a signature fits any message,
+    /// are refused.
+    fn holds(&self) -> bool {
+        VerifyingKey::from_bytes(&self.key.0).is_ok_and(|key| {
+            let signature = Signature::from_bytes(&self.signature);
+            key.verify_strict(&self.message, &signature).is_ok()
+        })
+    }
 }
 
 /// What a check found.
@@ -24,6 +52,8 @@ pub enum VerifyJob {
 pub enum Verdict {
     /// For [`VerifyJob::Command`].
     Command(Result<(), SignatureFault>),
+    /// For [`VerifyJob::Signatures`]: which of them are good, in their order.
+    Signatures(Vec<bool>),
 }
 
 impl VerifyJob {
@@ -32,6 +62,21 @@ impl VerifyJob {
     pub fn digest(&self) -> [u8; 32] {
         match self {
             Self::Command(command) => *command.digest(),
+            Self::Signatures(signed) => {
+                let mut hash = Sha256::new_with_prefix(b"peerage signatures\0");
+                for Signed {
+                    key,
+                    message,
+                    signature,
+                } in signed.iter()
+                {
+                    hash.update(key.0);
+                    hash.update(signature);
+                    hash.update((message.len() as u64).to_be_bytes());
+                    hash.update(message);
+                }
+                hash.finalize().into()
+            }
         }
     }
 
@@ -40,6 +85,7 @@ impl VerifyJob {
     pub fn weight(&self) -> usize {
         match self {
             Self::Command(command) => command.signers().len(),
+            Self::Signatures(signed) => signed.len(),
         }
     }
 }
@@ -50,11 +96,21 @@ impl VerifyJob {
 pub fn check(jobs: &[VerifyJob]) -> Vec<Verdict> {
     let commands: Vec<&Command> = jobs
         .iter()
-        .map(|VerifyJob::Command(command)| command.as_ref())
+        .filter_map(|job| match job {
+            VerifyJob::Command(command) => Some(command.as_ref()),
+            VerifyJob::Signatures(_) => None,
+        })
         .collect();
-    signature::verify_batch(&commands)
-        .into_iter()
-        .map(Verdict::Command)
+    let mut batch = signature::verify_batch(&commands).into_iter();
+    jobs.iter()
+        .map(|job| match job {
+            VerifyJob::Command(_) => {
+                Verdict::Command(batch.next().expect("each command has a verdict"))
+            }
+            VerifyJob::Signatures(signed) => {
+                Verdict::Signatures(signed.iter().map(Signed::holds).collect())
+            }
+        })
         .collect()
 }
 

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::hash::{Hash as _, Hasher as _};
 use std::io;
 
+use peerage_core::verify::Verdict;
 use peerage_core::{Input, Output};
 
 use crate::fold::Fold;
@@ -33,8 +34,11 @@ pub fn fold_input(fold: &mut Fold, at: u64, from: u32, input: &Input) {
             }
         }
         Input::Verdict { id, verdict } => {
-            let peerage_core::verify::Verdict::Command(verdict) = verdict;
-            fold.word(4 | u64::from(verdict.is_ok()) << 8);
+            let good = match verdict {
+                Verdict::Command(verdict) => verdict.is_ok(),
+                Verdict::Signatures(good) => good.iter().all(|good| *good),
+            };
+            fold.word(4 | u64::from(good) << 8);
             fold.word(id.as_u64());
         }
         Input::Persisted { upto } => {

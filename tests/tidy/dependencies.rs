@@ -173,13 +173,16 @@ fn the_node_names_few_crates() {
         "ed25519-dalek",
         "ed25519-zebra",
         "hashbrown",
+        "hmac",
         "http",
         "p256",
         "rand_chacha",
         "serde",
         "serde_json",
         "sha2",
+        "subtle",
         "thiserror",
+        "ulid",
     ];
     assert_eq!(named, BTreeSet::from(expected));
 }

@@ -6,6 +6,7 @@
 pub mod bans;
 pub mod chainweb_mempool;
 pub mod chainweb_peers;
+pub mod cluster;
 
 use bytes::Bytes;
 
@@ -478,6 +479,7 @@ rooms! {
     bans: Bans,
     chainweb_mempool: ChainwebMempool,
     chainweb_peers: ChainwebPeers,
+    cluster: Cluster,
 }
 
 /// Why the node as a whole refuses a request.

@@ -27,6 +27,8 @@ pub struct Models {
 #[derive(Clone, Debug)]
 enum Owed {
     Bans(bans::Request, bool),
+    /// The cluster's room has no model; only that it answers is looked at.
+    Cluster,
     Mempool(Box<chainweb_mempool::model::Owed>),
     /// Who was surely banned.
     Peers(chainweb_peers::Request, BTreeSet<Hostname>),
@@ -39,13 +41,15 @@ impl Models {
         let known = config.known_peers.iter().map(|peer| peer.address.clone());
         let kept = rows.iter().filter_map(|row| match row {
             Row::Commons(CommonsRow::Peer(addr, _)) => Some(addr.clone()),
-            Row::Commons(_) | Row::Bans(_) | Row::ChainwebMempool(_) | Row::ChainwebPeers(_) => {
-                None
-            }
+            Row::Commons(_)
+            | Row::Bans(_)
+            | Row::ChainwebMempool(_)
+            | Row::ChainwebPeers(_)
+            | Row::Cluster(_) => None,
         });
         let pending = rows.iter().filter_map(|row| match row {
             Row::ChainwebMempool(row) => Some(row),
-            Row::Commons(_) | Row::Bans(_) | Row::ChainwebPeers(_) => None,
+            Row::Commons(_) | Row::Bans(_) | Row::ChainwebPeers(_) | Row::Cluster(_) => None,
         });
         Self {
             bans: bans::model::Model::new(config.ban_window),
@@ -71,6 +75,7 @@ impl Models {
                     Request::ChainwebMempool(request) => {
                         Owed::Mempool(Box::new(self.mempool.asked(now, request)))
                     }
+                    Request::Cluster(_) => Owed::Cluster,
                     Request::ChainwebPeers(request) => {
                         if let chainweb_peers::Request::Put { peer, .. } = request {
                             self.peers.met(&peer.address);
@@ -139,6 +144,7 @@ impl Models {
             (Owed::Bans(request, surely), Response::Bans(response)) => {
                 bans::model::Model::answered(request, *surely, response)
             }
+            (Owed::Cluster, Response::Cluster(_)) => Ok(()),
             (Owed::Mempool(owed), Response::ChainwebMempool(response)) => {
                 self.mempool.answered(owed, response)
             }

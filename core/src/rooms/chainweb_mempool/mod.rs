@@ -141,7 +141,9 @@ impl Room for ChainwebMempool {
         let Then::Checked { batch: id, place } = then else {
             unreachable!("calls are not checks");
         };
-        let Verdict::Command(verdict) = verdict;
+        let Verdict::Command(verdict) = verdict else {
+            unreachable!("the room has commands checked and nothing else");
+        };
         self.checks -= 1;
         let Some(batch) = self.batches.get_mut(&id) else {
             return;
