@@ -1,8 +1,10 @@
 //! What an operator may set, as the node sees it.
 
+pub mod cluster;
+
 use crate::commons::address::{HostAddr, PeerInfo};
 use crate::commons::network::ChainwebVersion;
-use crate::ids::{Fingerprint, PublicKey};
+use crate::ids::{Fingerprint, PeerId, PublicKey};
 use crate::limits::{CHAINS_MAX, GAS_LIMIT_MAX, GAS_PRICE_MIN, Limits};
 use crate::time::Duration;
 
@@ -27,6 +29,8 @@ pub struct Config {
     pub gas_limit_max: u64,
     /// The smallest gas price, in units of 10⁻¹². Source: Chainweb `minGasPrice`, 10⁻⁸.
     pub gas_price_min: u64,
+    /// The node in its cluster.
+    pub cluster: cluster::Cluster,
     /// How sessions with other nodes are held.
     pub sessions: Sessions,
     /// How WattSwarm's relationships and messages are treated.
@@ -141,7 +145,9 @@ impl Config {
     /// The default settings of a node of `network` with this identity and address.
     #[must_use]
     pub fn new(network: ChainwebVersion, identity: Identity, address: HostAddr) -> Self {
+        let peer_id = PeerId::derived(&identity.fingerprint.0);
         Self {
+            cluster: cluster::Cluster::new(peer_id, address.clone()),
             network,
             chains: CHAINS_MAX,
             identity,

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use crate::calls::{Calls, Charge, Pending};
 use crate::commons::address::HostAddr;
 use crate::commons::bans::{Ban, BanKey, BanReason};
+use crate::commons::peers::Insertion;
 use crate::commons::sessions::SessionId;
 use crate::commons::{Commons, Notice, Row as CommonsRow};
 use crate::config::Config;
 use crate::event::NodeEvent;
 use crate::gate::Gate;
+use crate::ids::PublicKey;
 use crate::input::{CallError, CallId, RequestId};
 use crate::limits::Limits;
 use crate::output::{Endpoint, Output, Part, Trust, Via};
@@ -216,6 +218,28 @@ impl<R: Room> Cx<'_, R> {
         self.shared
             .staged
             .push((R::SCOPE, Output::Event(event.into())));
+    }
+
+    /// Enters whom a family met at `addr` into the peer table, under the key that it proved, so that
+    /// an operator can ban it by address. It belongs to no network of the table's.
+    pub(crate) fn acquaint(&mut self, addr: &HostAddr, key: PublicKey) {
+        let (wall, mark) = (self.now.wall, self.rng.bits());
+        let peers_max = self.limits().peers_max;
+        let at = Insertion {
+            success: Some(wall),
+            sticky: false,
+            mark,
+            peers_max,
+        };
+        let (commons, journal) = self.commons_mut();
+        commons.peers.acquaint(journal, addr, key, at);
+        self.judge_peer_at(addr);
+    }
+
+    /// Takes `addr` out of the peer table again, unless a network of the table's knows it.
+    pub(crate) fn unacquaint(&mut self, addr: &HostAddr) {
+        let (commons, journal) = self.commons_mut();
+        commons.peers.unacquaint(journal, addr);
     }
 
     /// Takes the peer at `addr` out of sight if a ban covers it.

@@ -1,12 +1,15 @@
-//! Ids of 32 bytes with one text form each.
+//! Ids of 32 bytes with one text form each, and the ids that a cluster mints.
 //!
 //! A [`Fingerprint`] names a Chainweb peer by its certificate, a [`PublicKey`] names a node by its
 //! key. Both are plain bytes here; whether a key is a point of the curve is for the signature code
 //! to say.
 
+mod minted;
+
 use std::fmt;
 use std::str::FromStr;
 
+pub use minted::{ClusterId, NotMinted, PeerId};
 use sha2::{Digest, Sha256};
 
 /// Why a text is not an id of 32 bytes.
@@ -76,6 +79,13 @@ pub struct PublicKey(pub [u8; 32]);
 impl PublicKey {
     /// Characters of the text form.
     pub const TEXT_LEN: usize = 64;
+
+    /// The key that belongs to the 32 bytes of a secret key.
+    #[must_use]
+    pub fn of_secret(secret: &[u8; 32]) -> Self {
+        let key = ed25519_dalek::SigningKey::from_bytes(secret);
+        Self(key.verifying_key().to_bytes())
+    }
 
     /// Calls `f` with the text form, which lives on the stack.
     pub fn with_text<R>(&self, f: impl FnOnce(&str) -> R) -> R {

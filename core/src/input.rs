@@ -112,7 +112,7 @@ pub struct PeerCert {
 }
 
 /// Text that must not reach a log or a trace.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(pub String);
 
 impl fmt::Debug for Secret {

@@ -127,6 +127,7 @@ pub mod output;
 pub mod rng;
 pub mod rooms;
 pub mod rows;
+pub mod secret;
 pub mod time;
 pub mod verify;
 

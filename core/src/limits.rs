@@ -117,6 +117,45 @@ pub const DELIVERY_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Failed deliveries after which a waiting message is shown as failed. Source: WattSwarm, 10.
 pub const DELIVERY_ATTEMPTS_MAX: u32 = 10;
 
+/// Bytes of a request body of the cluster API.
+pub const CLUSTER_BODY_MAX: usize = 64 * 1024;
+/// Bytes of a gossip message between nodes of a cluster.
+pub const GOSSIP_BODY_MAX: usize = 1024 * 1024;
+/// Records in one gossip message; about 700 bytes each at the longest.
+pub const GOSSIP_RECORDS_MAX: usize = 1_024;
+/// Peers that one round of heartbeats reaches when there are more. Ours.
+pub const GOSSIP_FANOUT: usize = 3;
+/// With so many peers or fewer a round of heartbeats reaches all of them. Ours.
+pub const GOSSIP_ALL_MAX: usize = 8;
+/// Characters of a peer's name. Ours.
+pub const NAME_CHARS_MAX: usize = 255;
+/// Bytes of an id or a name of a licence, a customer or a client.
+pub const CLUSTER_TEXT_MAX: usize = 255;
+/// Bytes of an `Authorization` header that is looked at.
+pub const AUTHORIZATION_BYTES_MAX: usize = 4_096;
+/// Tokens whose signature is known to be good.
+pub const KNOWN_TOKENS_MAX: usize = 1_024;
+/// Requests that wait for the signature of their token to be checked.
+pub const TOKEN_CHECKS_MAX: usize = 256;
+/// Credentials of a node.
+pub const CREDENTIALS_MAX: usize = 1_024;
+/// Peers of a cluster, whatever its licence says.
+pub const MEMBERS_MAX: usize = 4_096;
+/// Deleted and deactivated peers that are remembered; the oldest deleted one makes room.
+pub const TOMBSTONES_MAX: usize = 4_096;
+/// Peers being added by operators at the same time.
+pub const ADDS_MAX: usize = 64;
+/// Handshakes of others that are being checked.
+pub const HELLOS_MAX: usize = 64;
+/// Gossip messages and announcements that are being checked.
+pub const NEWS_MAX: usize = 64;
+/// Peers heard of and not yet shaken hands with.
+pub const CANDIDATES_MAX: usize = 1_024;
+/// Handshakes under way with peers heard of.
+pub const DISCOVERIES_MAX: usize = 8;
+/// Attempts to tell a peer that this node leaves.
+pub const FAREWELLS_MAX: u32 = 3;
+
 /// The bounds of one node's tables and queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -203,5 +242,10 @@ const _: () = assert!(
     6 * AGENT_JSON_BYTES_MAX < AGENT_ENVELOPE_BYTES_MAX
         && AGENT_ENVELOPE_BYTES_MAX <= BODY_BYTES_MAX / 4,
     "three texts of quotes alone fit an envelope, and an envelope a body"
+);
+const _: () = assert!(GOSSIP_RECORDS_MAX * 1_000 <= GOSSIP_BODY_MAX);
+const _: () = assert!(
+    GOSSIP_BODY_MAX <= BODY_BYTES_MAX,
+    "an answer must be readable"
 );
 const _: () = assert!(CHAINS_MAX < 31, "networks are a 32-bit set");

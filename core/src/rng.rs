@@ -41,6 +41,20 @@ impl Seed {
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
+    /// A stream of its own, for secrets: what it gives tells nothing of the draws of this one, nor
+    /// these of it.
+    #[must_use]
+    pub fn split(&mut self) -> Self {
+        let mut seed = [0; 32];
+        self.fill(&mut seed);
+        Self(ChaCha8Rng::from_seed(Seed(seed).derive("split").0))
+    }
+
+    /// Fills `bytes` with random bits.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill_bytes(bytes);
+    }
+
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()

@@ -64,7 +64,7 @@ pub(crate) fn operator() -> Caller {
 pub(crate) fn config(n: u8) -> Config {
     let identity = Identity {
         fingerprint: cert(n).fingerprint,
-        public_key: PublicKey([n; 32]),
+        public_key: PublicKey::of_secret(&[n; 32]),
         secret: [n; 32],
     };
     let mut config = Config::new(ChainwebVersion::Development, identity, addr(n));

@@ -6,6 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ed25519_dalek::{Signature, VerifyingKey};
+use sha2::{Digest as _, Sha256};
+
+use crate::ids::PublicKey;
 use crate::input::VerifyId;
 use crate::rooms::chainweb_mempool::command::Command;
 use crate::rooms::chainweb_mempool::signature::{self, SignatureFault};
@@ -20,6 +24,30 @@ pub enum VerifyJob {
     Command(Arc<Command>),
     /// What an agent signed in an envelope.
     Envelope(Arc<Claims>),
+    /// Ed25519 signatures, each for itself.
+    Signatures(Arc<[Signed]>),
+}
+
+/// A message and who is said to have signed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The signer's key.
+    pub key: PublicKey,
+    /// What was signed.
+    pub message: Vec<u8>,
+    /// The signature.
+    pub signature: [u8; 64],
+}
+
+impl Signed {
+    /// Whether the signature is good. Keys of small order, with which a signature fits any message,
+    /// are refused.
+    fn holds(&self) -> bool {
+        VerifyingKey::from_bytes(&self.key.0).is_ok_and(|key| {
+            let signature = Signature::from_bytes(&self.signature);
+            key.verify_strict(&self.message, &signature).is_ok()
+        })
+    }
 }
 
 /// What a check found.
@@ -29,6 +57,8 @@ pub enum Verdict {
     Command(Result<(), SignatureFault>),
     /// For [`VerifyJob::Envelope`].
     Envelope(Result<(), ClaimFault>),
+    /// For [`VerifyJob::Signatures`]: which of them are good, in their order.
+    Signatures(Vec<bool>),
 }
 
 impl VerifyJob {
@@ -38,6 +68,21 @@ impl VerifyJob {
         match self {
             Self::Command(command) => *command.digest(),
             Self::Envelope(claims) => *claims.digest(),
+            Self::Signatures(signed) => {
+                let mut hash = Sha256::new_with_prefix(b"peerage signatures\0");
+                for Signed {
+                    key,
+                    message,
+                    signature,
+                } in signed.iter()
+                {
+                    hash.update(key.0);
+                    hash.update(signature);
+                    hash.update((message.len() as u64).to_be_bytes());
+                    hash.update(message);
+                }
+                hash.finalize().into()
+            }
         }
     }
 
@@ -47,6 +92,7 @@ impl VerifyJob {
         match self {
             Self::Command(command) => command.signers().len(),
             Self::Envelope(claims) => claims.len(),
+            Self::Signatures(signed) => signed.len(),
         }
     }
 }
@@ -59,7 +105,7 @@ pub fn check(jobs: &[VerifyJob]) -> Vec<Verdict> {
         .iter()
         .filter_map(|job| match job {
             VerifyJob::Command(command) => Some(command.as_ref()),
-            VerifyJob::Envelope(_) => None,
+            VerifyJob::Envelope(_) | VerifyJob::Signatures(_) => None,
         })
         .collect();
     let mut of_commands = signature::verify_batch(&commands).into_iter();
@@ -70,6 +116,9 @@ pub fn check(jobs: &[VerifyJob]) -> Vec<Verdict> {
                 Verdict::Command(verdict.expect("each command of a batch has a verdict"))
             }
             VerifyJob::Envelope(claims) => Verdict::Envelope(claims.verify()),
+            VerifyJob::Signatures(signed) => {
+                Verdict::Signatures(signed.iter().map(Signed::holds).collect())
+            }
         })
         .collect()
 }

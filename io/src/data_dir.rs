@@ -20,7 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use peerage_core::Row;
-use peerage_core::ids::Fingerprint;
+use peerage_core::ids::{Fingerprint, PeerId};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::clock;
@@ -42,7 +42,7 @@ pub struct DataDir {
     /// Who the node is.
     pub identity: NodeIdentity,
     /// The node's id in the cluster family, minted once.
-    pub cluster_peer_id: String,
+    pub cluster_peer_id: PeerId,
     /// The store, not written to yet.
     pub store: Store,
     /// Every row that is durable.
@@ -127,12 +127,9 @@ impl DataDir {
             NodeIdentity::new(key, &pem).map_err(|what| StoreError::damaged(dir, what))?;
         let random: [u8; 16] = tls::random();
         let mut manifest = Manifest {
-            cluster_peer_id: format!(
-                "peer_{}",
-                ulid::Ulid::from_parts(
-                    clock::wall().as_micros() / 1000,
-                    u128::from_be_bytes(random)
-                )
+            cluster_peer_id: PeerId::from_parts(
+                clock::wall().as_micros() / 1000,
+                u128::from_be_bytes(random),
             ),
             complete: false,
             fingerprint: identity.fingerprint,
@@ -237,7 +234,7 @@ fn remove_partial(dir: &Path) -> Result<(), StoreError> {
 /// What the directory is. Lines of text, so that an operator can read it.
 #[derive(Debug)]
 struct Manifest {
-    cluster_peer_id: String,
+    cluster_peer_id: PeerId,
     complete: bool,
     fingerprint: Fingerprint,
     /// Tells the directory's files from those of another.
@@ -274,7 +271,7 @@ impl Manifest {
         }
         let field = |name: &str| body.lines().find_map(|line| line.strip_prefix(name));
         Some(Self {
-            cluster_peer_id: field("cluster-peer-id ")?.to_owned(),
+            cluster_peer_id: field("cluster-peer-id ")?.parse().ok()?,
             complete: field("complete ")?.parse().ok()?,
             fingerprint: field("fingerprint ")?.parse().ok()?,
             salt: u64::from_str_radix(field("store ")?, 16).ok()?,

@@ -29,8 +29,10 @@ use std::time::Duration;
 
 use peerage_core::commons::address::{HostAddr, Hostname, PeerInfo};
 use peerage_core::commons::network::ChainwebVersion;
+use peerage_core::config::cluster::Cluster;
 use peerage_core::config::{Config, Identity, Sessions, Wattswarm};
 use peerage_core::http::throttle::{ADDRESSES_MAX, Rates, Throttle};
+use peerage_core::ids::PeerId;
 use peerage_core::limits::Limits;
 use peerage_core::{Input, Listener, Node, Seed};
 use tokio::net::TcpListener;
@@ -80,6 +82,11 @@ pub struct Settings {
     pub gas_limit_max: u64,
     /// The smallest gas price, in units of 10⁻¹².
     pub gas_price_min: u64,
+    /// The node in its cluster. Its peer id is that of the data directory, its address that below.
+    pub cluster: Cluster,
+    /// Where other nodes of the cluster are told to call: the API listener unless set. Port 0
+    /// becomes the port that it got.
+    pub cluster_address: Option<HostAddr>,
     /// How sessions with other nodes are held.
     pub sessions: Sessions,
     /// How WattSwarm's relationships and messages are treated.
@@ -122,6 +129,8 @@ impl Settings {
             ban_window: defaults.ban_window,
             gas_limit_max: defaults.gas_limit_max,
             gas_price_min: defaults.gas_price_min,
+            cluster: defaults.cluster,
+            cluster_address: None,
             sessions: defaults.sessions,
             wattswarm: defaults.wattswarm,
             limits: defaults.limits,
@@ -147,7 +156,7 @@ pub struct Running {
     p2p_addr: SocketAddr,
     public_addr: HostAddr,
     identity: NodeIdentity,
-    cluster_peer_id: String,
+    cluster_peer_id: PeerId,
     driver: Arc<Driver>,
     draining: watch::Sender<bool>,
     doors: Vec<JoinHandle<()>>,
@@ -186,7 +195,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let descriptors = Descriptors::raise();
     let (api, api_addr) = listen("API", "--api", settings.api).await?;
     let (p2p, p2p_addr) = listen("P2P", "--p2p", settings.p2p).await?;
-    let public_addr = public_addr(settings.public.as_ref(), p2p_addr);
+    let public_addr = told_addr(settings.public.as_ref(), p2p_addr);
 
     let tls_error = |error: rustls::Error| StartError::Tls(error.to_string());
     let acceptor = TlsAcceptor::from(tls::server(&identity).map_err(tls_error)?);
@@ -206,6 +215,11 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         ban_window: settings.ban_window,
         gas_limit_max: settings.gas_limit_max,
         gas_price_min: settings.gas_price_min,
+        cluster: Cluster {
+            peer_id: cluster_peer_id,
+            address: told_addr(settings.cluster_address.as_ref(), api_addr),
+            ..settings.cluster
+        },
         sessions: settings.sessions,
         wattswarm: settings.wattswarm,
         limits: settings.limits,
@@ -314,7 +328,7 @@ async fn listen(
     Ok((socket, bound))
 }
 
-fn public_addr(given: Option<&HostAddr>, bound: SocketAddr) -> HostAddr {
+fn told_addr(given: Option<&HostAddr>, bound: SocketAddr) -> HostAddr {
     let mut addr = given
         .cloned()
         .unwrap_or_else(|| HostAddr::new(Hostname::from(bound.ip()), bound.port()));
@@ -406,8 +420,8 @@ impl Running {
 
     /// The node's id in the cluster family.
     #[must_use]
-    pub fn cluster_peer_id(&self) -> &str {
-        &self.cluster_peer_id
+    pub const fn cluster_peer_id(&self) -> PeerId {
+        self.cluster_peer_id
     }
 
     /// The node's counters.

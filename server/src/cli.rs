@@ -10,9 +10,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use peerage_core::commons::address::{HostAddr, PeerInfo};
 use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::config::WattswarmMode;
+use peerage_core::ids::PublicKey;
 
 use crate::values::{
-    GasPrice, Throttle, duration, gas_price, host_addr, peer, socket, throttle, wattswarm_mode,
+    ClientArg, GasPrice, Throttle, TokenArg, client, duration, gas_price, host_addr, license_id,
+    peer, public_key, socket, throttle, token, wattswarm_mode,
 };
 
 const ABOUT: &str = "One peer-to-peer node that serves the HTTP APIs of several networks";
@@ -108,7 +110,7 @@ fn variable_of(error: &clap::Error, args: impl Iterator<Item = String>) -> Optio
 pub(crate) enum Command {
     /// Run the node (the default)
     #[command(after_help = "See `peerage --help` for the configuration file and the exit codes.")]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Check a data directory as a start would, without running a node
     #[command(
         after_help = "Exits with 0 if every acknowledged record is there and readable, else with 3."
@@ -174,6 +176,48 @@ pub(crate) struct Keys {
         default_missing_value = "true"
     )]
     pub(crate) private: Option<bool>,
+    /// Let the bearer of this token do what the scopes allow in the cluster API: admin, peers.read,
+    /// peers.write and others; may be given often
+    #[arg(
+        long,
+        env = "PEERAGE_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN=SCOPE[,SCOPE]",
+        value_delimiter = ' ',
+        value_parser = token
+    )]
+    pub(crate) token: Vec<TokenArg>,
+    /// Let this client ask the cluster API for tokens; may be given often
+    #[arg(
+        long,
+        env = "PEERAGE_CLIENT",
+        hide_env_values = true,
+        value_name = "ID:SECRET=SCOPE[,SCOPE]",
+        value_delimiter = ' ',
+        value_parser = client
+    )]
+    pub(crate) client: Vec<ClientArg>,
+    /// Belong to the cluster of this licence [default: a developer's]
+    #[arg(long, env = "PEERAGE_LICENSE_ID", value_name = "ID", value_parser = license_id)]
+    pub(crate) license_id: Option<String>,
+    /// Let the cluster have this many nodes [default: 64]
+    #[arg(
+        long,
+        env = "PEERAGE_LICENSE_MAX_NODES",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub(crate) license_max_nodes: Option<u32>,
+    /// Take licences that this key has signed from POST /v1/bootstrap, 64 hexadecimal digits
+    /// [default: none are taken]
+    #[arg(long, env = "PEERAGE_LICENSE_KEY", value_name = "HEX", value_parser = public_key)]
+    pub(crate) license_key: Option<PublicKey>,
+    /// Ask whoever joins the cluster to know the secret in this file, and prove to know it
+    #[arg(long, env = "PEERAGE_CLUSTER_SECRET_FILE", value_name = "FILE")]
+    pub(crate) cluster_secret_file: Option<PathBuf>,
+    /// Tell other nodes of the cluster to call this address [default: that of --api]
+    #[arg(long, env = "PEERAGE_CLUSTER_ADDRESS", value_name = "HOST:PORT", value_parser = host_addr)]
+    pub(crate) cluster_address: Option<HostAddr>,
     /// Let an operator's ban last this long, such as 90s, 30m or 3h [default: 3h]
     #[arg(long, env = "PEERAGE_GRIN_BAN_WINDOW", value_name = "DURATION", value_parser = duration)]
     pub(crate) grin_ban_window: Option<Duration>,
@@ -246,6 +290,21 @@ impl Keys {
                 self.peer
             },
             private: self.private.or(other.private),
+            token: if self.token.is_empty() {
+                other.token
+            } else {
+                self.token
+            },
+            client: if self.client.is_empty() {
+                other.client
+            } else {
+                self.client
+            },
+            license_id: self.license_id.or(other.license_id),
+            license_max_nodes: self.license_max_nodes.or(other.license_max_nodes),
+            license_key: self.license_key.or(other.license_key),
+            cluster_secret_file: self.cluster_secret_file.or(other.cluster_secret_file),
+            cluster_address: self.cluster_address.or(other.cluster_address),
             grin_ban_window: self.grin_ban_window.or(other.grin_ban_window),
             wattswarm_mode: self.wattswarm_mode.or(other.wattswarm_mode),
             throttle_put_peer: self.throttle_put_peer.or(other.throttle_put_peer),
@@ -257,6 +316,21 @@ impl Keys {
             log_format: self.log_format.or(other.log_format),
             log_level: self.log_level.or(other.log_level),
         }
+    }
+}
+
+impl Keys {
+    /// The option of the first token or client that cannot be read, and what is wrong with it.
+    pub(crate) fn faulty_secret(&self) -> Option<(&'static str, &str)> {
+        let tokens = self
+            .token
+            .iter()
+            .filter_map(|token| Some(("--token", token.0.as_ref().err()?.as_str())));
+        let clients = self
+            .client
+            .iter()
+            .filter_map(|client| Some(("--client", client.0.as_ref().err()?.as_str())));
+        tokens.chain(clients).next()
     }
 }
 

@@ -40,7 +40,7 @@ fn parse(name: &str, text: &str) -> Result<Keys> {
                 &format!("unknown; known keys are {all}"),
             ));
         }
-        let is_list = key.get_ref() == "peer";
+        let is_list = ["client", "peer", "token"].contains(&key.get_ref().as_ref());
         for (offset, value) in values(value, is_list).map_err(|at| {
             let expected = if is_list {
                 "a list of strings"
@@ -50,8 +50,13 @@ fn parse(name: &str, text: &str) -> Result<Keys> {
             fail(at, &format!("expected {expected}"))
         })? {
             let option = format!("--{}={value}", key.get_ref());
-            if let Err(error) = read_options(["peerage".to_owned(), option.clone()]) {
-                return Err(fail(offset, &reason(&error)));
+            match read_options(["peerage".to_owned(), option.clone()]) {
+                Ok(keys) => {
+                    if let Some((_, wrong)) = keys.faulty_secret() {
+                        return Err(fail(offset, wrong));
+                    }
+                }
+                Err(error) => return Err(fail(offset, &reason(&error))),
             }
             options.push(option);
         }
@@ -211,6 +216,11 @@ mod tests {
         check(
             "peer = [\"a.org:1\",\n  \"b\"]\n",
             "f.toml:2:3: key `peer`: invalid value 'b': missing port",
+        );
+        // What is wrong with a secret is said without it.
+        check(
+            "token = [\"a=admin\", \"s3cret=root\"]\n",
+            "f.toml:1:21: key `token`: unknown scope; scopes are",
         );
         check("api = [1]\n", "f.toml:1:7: key `api`: expected a string");
         check(

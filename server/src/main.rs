@@ -12,8 +12,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use peerage_core::commons::network::ChainwebVersion;
+use peerage_core::config::cluster::{Cluster, ClusterSecret};
 use peerage_core::http::throttle::Rates;
 use peerage_io::{Running, Settings, StartError, StoreError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
                 complain(&anyhow!(error.to_string()), code)
             }
         },
-        Some(Command::Run(args)) => run_node(args),
+        Some(Command::Run(args)) => run_node(*args),
         None => run_node(run),
     }
 }
@@ -80,7 +81,12 @@ fn run_node(args: RunArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error.into(), FAILED),
     };
-    let settings = settings(keys);
+    let cluster = match cluster_settings(&keys) {
+        Ok(cluster) => cluster,
+        Err(error) => return complain(&error, USAGE),
+    };
+    let mut settings = settings(keys);
+    settings.cluster = cluster;
     if let Err(refusal) = check::ahead(&settings.data) {
         return complain(&refusal.error, refusal.code.unwrap_or(DATA_REFUSED));
     }
@@ -101,6 +107,7 @@ fn settings(keys: Keys) -> Settings {
         .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 1789)));
     settings.public = keys.public;
     settings.known_peers = keys.peer;
+    settings.cluster_address = keys.cluster_address;
     settings.private = keys.private.unwrap_or(false);
     settings.ban_window = keys.grin_ban_window.unwrap_or(settings.ban_window);
     settings.gas_limit_max = keys.gas_limit_max.unwrap_or(settings.gas_limit_max);
@@ -125,6 +132,41 @@ fn settings(keys: Keys) -> Settings {
     settings.observer = Box::new(move |event| log.write(event));
     settings
 }
+
+/// The node in its cluster. What is wrong with a token or a secret is said without it.
+fn cluster_settings(keys: &Keys) -> anyhow::Result<Cluster> {
+    if let Some((option, wrong)) = keys.faulty_secret() {
+        return Err(anyhow!("invalid value for '{option}': {wrong}"));
+    }
+    let mut cluster = Settings::new(PathBuf::new(), ChainwebVersion::Development).cluster;
+    if let Some(id) = &keys.license_id {
+        cluster.licence.id.clone_from(id);
+    }
+    if let Some(max) = keys.license_max_nodes {
+        cluster.licence.nodes_max = max;
+    }
+    cluster.licence_key = keys.license_key;
+    let tokens = keys.token.iter().filter_map(|it| it.0.clone().ok());
+    cluster.tokens = tokens.collect();
+    let clients = keys.client.iter().filter_map(|it| it.0.clone().ok());
+    cluster.clients = clients.collect();
+    if let Some(file) = &keys.cluster_secret_file {
+        let secret = std::fs::read(file)
+            .with_context(|| format!("cannot read the secret file {}", file.display()))?;
+        let secret = secret.trim_ascii().to_vec();
+        if secret.len() < CLUSTER_SECRET_MIN {
+            return Err(anyhow!(
+                "the secret file {} holds less than {CLUSTER_SECRET_MIN} bytes",
+                file.display()
+            ));
+        }
+        cluster.secret = Some(ClusterSecret(secret));
+    }
+    Ok(cluster)
+}
+
+/// Bytes of a secret that nodes share; fewer could be found by trying.
+const CLUSTER_SECRET_MIN: usize = 16;
 
 async fn serve(settings: Settings) -> ExitCode {
     let signals = (

@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use peerage_core::commons::address::{HostAddr, PeerInfo};
 use peerage_core::config::WattswarmMode;
+use peerage_core::config::cluster::{FixedClient, FixedToken, Scopes};
 use peerage_core::http::throttle::{MalformedRate, Rate};
+use peerage_core::ids::PublicKey;
+use peerage_core::limits::CLUSTER_TEXT_MAX;
+use peerage_core::secret::SecretDigest;
 
 /// How often strangers may ask; `None` for as often as they like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,73 @@ pub(crate) fn host_addr(text: &str) -> Result<HostAddr, String> {
 pub(crate) fn peer(text: &str) -> Result<PeerInfo, String> {
     let expected = "expected HOST:PORT or ID@HOST:PORT, such as example.org:1789";
     text.parse().map_err(|error| format!("{error}; {expected}"))
+}
+
+/// A token of the operator's, or what is wrong with it. What is wrong must not be said by the parser
+/// of the command line, which shows the value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TokenArg(pub(crate) Result<FixedToken, String>);
+
+/// A client of the operator's, or what is wrong with it; see [`TokenArg`].
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ClientArg(pub(crate) Result<FixedClient, String>);
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the command line's parser wants it so"
+)]
+pub(crate) fn token(text: &str) -> Result<TokenArg, String> {
+    let read = || {
+        let expected = "expected TOKEN=SCOPE[,SCOPE], with a token of visible characters";
+        let (token, scopes) = text.rsplit_once('=').ok_or(expected)?;
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(expected.to_owned());
+        }
+        let (digest, scopes) = (SecretDigest::of(token), scopes_of(scopes)?);
+        Ok(FixedToken { digest, scopes })
+    };
+    Ok(TokenArg(read()))
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the command line's parser wants it so"
+)]
+pub(crate) fn client(text: &str) -> Result<ClientArg, String> {
+    let read = || {
+        let expected = "expected ID:SECRET=SCOPE[,SCOPE]";
+        let (client, scopes) = text.rsplit_once('=').ok_or(expected)?;
+        let (id, secret) = client.split_once(':').ok_or(expected)?;
+        if id.is_empty() || secret.is_empty() {
+            return Err(expected.to_owned());
+        }
+        Ok(FixedClient {
+            id: id.to_owned(),
+            digest: SecretDigest::of(secret),
+            scopes: scopes_of(scopes)?,
+        })
+    };
+    Ok(ClientArg(read()))
+}
+
+/// Scopes with commas between them. What is not a scope is not shown: it may be a part of a token.
+fn scopes_of(text: &str) -> Result<Scopes, String> {
+    Scopes::of_all(text.split(',')).map_err(|_| {
+        let names: Vec<String> = Scopes::all_names().collect();
+        format!("unknown scope; scopes are {}", names.join(", "))
+    })
+}
+
+pub(crate) fn license_id(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > CLUSTER_TEXT_MAX {
+        return Err(format!("expected a name of 1 to {CLUSTER_TEXT_MAX} bytes"));
+    }
+    Ok(text.to_owned())
+}
+
+pub(crate) fn public_key(text: &str) -> Result<PublicKey, String> {
+    text.parse()
+        .map_err(|_| "expected 64 hexadecimal digits".to_owned())
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -107,7 +178,7 @@ pub(crate) fn json_number(text: &str) -> Result<String, String> {
 
 pub(crate) fn seed(text: &str) -> Result<KeySeed, String> {
     // A seed has the form of a public key: 64 hexadecimal digits.
-    match text.parse::<peerage_core::ids::PublicKey>() {
+    match text.parse::<PublicKey>() {
         Ok(bytes) => Ok(KeySeed(bytes.0)),
         Err(_) => Err("expected 64 hexadecimal digits".to_owned()),
     }
@@ -135,6 +206,33 @@ mod tests {
         check("", None);
         check("e5", None);
         check("1e2147483647", None);
+    }
+
+    #[test]
+    fn tokens_and_clients_are_read_and_never_shown() {
+        let TokenArg(read) = token("s3cret==peers.read,admin").expect("always");
+        let read = read.expect("a token");
+        assert!(read.digest.matches(&SecretDigest::of("s3cret=")));
+        assert!(read.scopes.allow(Scopes::ADMIN));
+        for text in [
+            "s3cret",
+            "=admin",
+            "s3cret=",
+            "s3cret=root",
+            "s3 cret=admin",
+        ] {
+            let TokenArg(read) = token(text).expect("always");
+            let wrong = read.expect_err("no token");
+            assert!(!wrong.contains("s3") && !wrong.contains("root"), "{wrong}");
+        }
+        let ClientArg(read) = client("me:s3:cret=peers.write").expect("always");
+        let read = read.expect("a client");
+        assert_eq!((read.id.as_str(), read.scopes), ("me", Scopes::PEERS_WRITE));
+        assert!(read.digest.matches(&SecretDigest::of("s3:cret")));
+        for text in ["me=admin", ":s3=admin", "me:=admin", "me:s3cret=root"] {
+            let ClientArg(read) = client(text).expect("always");
+            assert!(!read.expect_err("no client").contains("s3"));
+        }
     }
 
     #[test]

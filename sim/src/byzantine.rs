@@ -123,8 +123,9 @@ impl Liar {
 
     /// What it says to a question, and after how many microseconds; nothing, if it never does.
     pub fn answer(&mut self, roster: &Roster, request: &Request) -> Option<(u64, Response)> {
-        // Bans are for operators; on the listener that others reach there are none.
-        if matches!(request, Request::Bans(_)) {
+        // Bans are for operators; on the listener that others reach there are none. Liars belong to
+        // no cluster.
+        if matches!(request, Request::Bans(_) | Request::Cluster(_)) {
             return Some((0, Response::Opaque(403)));
         }
         if self.heard.len() < HEARD_MAX {
@@ -166,7 +167,7 @@ impl Liar {
             Request::ChainwebMempool(chainweb_mempool::Request { body, .. }) => {
                 Response::ChainwebMempool(self.pool(body))
             }
-            Request::Bans(_) | Request::Wattswarm(_) => Response::Opaque(403),
+            Request::Bans(_) | Request::Cluster(_) | Request::Wattswarm(_) => Response::Opaque(403),
         }
     }
 

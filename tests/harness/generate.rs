@@ -1,5 +1,7 @@
 //! Requests, answers and rows of every room, drawn at random and valid by construction.
 
+mod cluster;
+
 use std::sync::Arc;
 
 use peerage_core::Row;
@@ -24,7 +26,8 @@ use crate::rng::Draws;
 
 /// A request of any room.
 pub fn request(draws: &mut Draws) -> Request {
-    match draws.below(8) {
+    match draws.below(12) {
+        8.. => cluster::request(draws).into(),
         0 => ban_request(draws).into(),
         1 => peers::Request::Page {
             network: network(draws),
@@ -54,6 +57,7 @@ pub fn response_to(draws: &mut Draws, request: &Request) -> Response {
         Request::ChainwebMempool(request) => mempool_response(draws, &request.body).into(),
         // Not drawn yet.
         Request::Wattswarm(_) => Response::Opaque(404),
+        Request::Cluster(request) => cluster::response_to(draws, request).into(),
     }
 }
 
@@ -69,7 +73,8 @@ pub fn row(draws: &mut Draws) -> Row {
     };
     let address = host_addr(draws).to_string();
     let key = address.to_ascii_lowercase();
-    match draws.below(4) {
+    match draws.below(6) {
+        4.. => cluster::row(draws).into(),
         0 => {
             let name = match draws.below(3) {
                 0 => format!("a:{}", host_addr(draws).host.as_str().to_ascii_lowercase()),

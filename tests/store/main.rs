@@ -170,7 +170,7 @@ fn an_identity_is_made_once_and_may_move_to_an_empty_directory() {
         tempfile::tempdir().expect("one more"),
     );
     let first = DataDir::open(old.path(), &[]).expect("a fresh directory opens");
-    let (id, cluster) = (first.identity.fingerprint, first.cluster_peer_id.clone());
+    let (id, cluster) = (first.identity.fingerprint, first.cluster_peer_id);
     drop(first);
     let again = DataDir::open(old.path(), &[]).expect("a closed directory opens");
     assert_eq!(

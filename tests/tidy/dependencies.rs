@@ -190,6 +190,7 @@ fn the_node_names_few_crates() {
         "ed25519-zebra",
         "hashbrown",
         "hkdf",
+        "hmac",
         "http",
         "p256",
         "rand_chacha",
@@ -197,8 +198,10 @@ fn the_node_names_few_crates() {
         "serde",
         "serde_json",
         "sha2",
+        "subtle",
         "thiserror",
         "x25519-dalek",
+        "ulid",
     ];
     assert_eq!(named, BTreeSet::from(expected));
 }

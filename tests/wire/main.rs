@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 use peerage_core::commons::network::{ChainwebVersion, NetworkId};
 use peerage_core::http::{Head, Route, Site};
 use peerage_core::rooms::chainweb_mempool::{self as mempool, ChainId, key::TxHash};
-use peerage_core::rooms::{bans, chainweb_peers, wattswarm};
+use peerage_core::rooms::{bans, chainweb_peers, cluster, wattswarm};
 use peerage_core::rows::{Record as _, RowError};
 use peerage_core::{Listener, Request, Row, commons};
 use peerage_tests::{Draws, fuzz, generate};
@@ -32,7 +32,12 @@ fn requests_are_read_as_they_were_written() {
             fuzz::send_on(&request, Listener::Api).as_ref(),
             Some(&request)
         );
-        let operator_only = matches!(request, Request::Bans(_));
+        let operator_only = match &request {
+            Request::Bans(_) => true,
+            Request::Cluster(request) => !request.is_of_nodes(),
+            Request::Wattswarm(request) => !matches!(request, wattswarm::Request::Deliver(_)),
+            Request::ChainwebMempool(_) | Request::ChainwebPeers(_) => false,
+        };
         let expected = (!operator_only).then_some(&request);
         assert_eq!(fuzz::send_on(&request, Listener::P2p).as_ref(), expected);
     });
@@ -93,6 +98,7 @@ fn name(row: &Row) -> String {
         Row::Bans(row) => match *row {},
         Row::ChainwebPeers(row) => match *row {},
         Row::Wattswarm(row) => format!("wattswarm {:?}", row.key()),
+        Row::Cluster(row) => format!("cluster {:?}", row.key()),
     }
 }
 
@@ -122,10 +128,23 @@ fn deleted_rows_keep_their_key() {
             Row::Bans(row) => match row {},
             Row::ChainwebPeers(row) => match row {},
             Row::Wattswarm(_) => return,
+            Row::Cluster(row) => cluster_deleted(row).into(),
         };
         assert_eq!((deleted.key(), deleted.value()), (row.key(), None));
         assert_eq!(deleted.lazy(), row.lazy());
     });
+}
+
+fn cluster_deleted(row: cluster::Row) -> cluster::Row {
+    match row {
+        cluster::Row::Bought(_) => cluster::Row::Bought(None),
+        cluster::Row::Credential(client, _) => cluster::Row::Credential(client, None),
+        cluster::Row::Member(id, _) => cluster::Row::Member(id, None),
+        cluster::Row::Own(_) => cluster::Row::Own(None),
+        cluster::Row::Shared(_) => cluster::Row::Shared(None),
+        cluster::Row::Tombstone(id, _) => cluster::Row::Tombstone(id, None),
+        cluster::Row::Used(client, _) => cluster::Row::Used(client, None),
+    }
 }
 
 #[test]
@@ -135,6 +154,7 @@ fn tables_have_one_owner() {
             commons::Row::TABLES.contains(&table),
             bans::Row::TABLES.contains(&table),
             chainweb_peers::Row::TABLES.contains(&table),
+            cluster::Row::TABLES.contains(&table),
             mempool::Row::TABLES.contains(&table),
             wattswarm::Row::TABLES.contains(&table),
         ]

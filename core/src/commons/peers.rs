@@ -194,6 +194,12 @@ impl Peers {
         at: Insertion,
     ) -> Inserted {
         let networks = Networks::of(network);
+        if let Some((key, peer)) = self.find(&info.address)
+            && peer.networks == Networks::default()
+        {
+            // Another family knew the address alone.
+            self.change(key, |peer| peer.info.id = info.id);
+        }
         if let Some((key, peer)) = self.find(&info.address) {
             if peer.info.id.is_some() && peer.info.id != info.id {
                 let sessions = peer.sessions;
@@ -244,6 +250,32 @@ impl Peers {
             }
             return;
         }
+        self.enter(journal, info, public_key, at);
+    }
+
+    /// Adds a peer that no network of this table has met, or notes the key of one that is known. A
+    /// table without room does without it.
+    pub(crate) fn acquaint(
+        &mut self,
+        journal: &mut Journal,
+        addr: &HostAddr,
+        key: PublicKey,
+        at: Insertion,
+    ) {
+        if let Some((known, _)) = self.find(addr) {
+            return self.proved(journal, known, None, Some(key));
+        }
+        self.enter(journal, PeerInfo::new(None, addr.clone()), key, at);
+    }
+
+    /// Adds somebody who is of no network, if there is room.
+    fn enter(
+        &mut self,
+        journal: &mut Journal,
+        info: PeerInfo,
+        public_key: PublicKey,
+        at: Insertion,
+    ) {
         if self.len() >= at.peers_max && !self.evict(journal) {
             return;
         }
@@ -253,6 +285,15 @@ impl Peers {
         let key = self.add(peer);
         self.by_addr.insert(addr, key);
         self.record(journal, key);
+    }
+
+    /// Forgets a peer that was only acquainted.
+    pub(crate) fn unacquaint(&mut self, journal: &mut Journal, addr: &HostAddr) {
+        if let Some((key, peer)) = self.find(addr)
+            && peer.networks == Networks::default()
+        {
+            self.remove(journal, key);
+        }
     }
 
     /// Gives the peer back the identity it was configured with.

@@ -13,6 +13,7 @@ pub mod query;
 pub mod show;
 pub mod throttle;
 pub mod too_large;
+pub mod v1;
 
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -97,6 +98,14 @@ impl<T> Routed<T> {
         Self {
             route,
             body_max: Some(BODY_BYTES_MAX),
+        }
+    }
+
+    /// A route that reads a body of at most `max` bytes.
+    pub const fn with_body_of(route: T, max: usize) -> Self {
+        Self {
+            route,
+            body_max: Some(max),
         }
     }
 

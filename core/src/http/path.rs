@@ -65,7 +65,7 @@ fn raw_segments(path: &str) -> impl Iterator<Item = &str> {
 
 /// Replaces percent sequences, and `+` by a space if `plus` is set. Borrowed if there is nothing to
 /// replace.
-pub(super) fn percent_decode(text: &str, plus: bool) -> Cow<'_, str> {
+pub(crate) fn percent_decode(text: &str, plus: bool) -> Cow<'_, str> {
     let special = |byte: u8| byte == b'%' || (plus && byte == b'+');
     if !text.bytes().any(special) {
         return Cow::Borrowed(text);

@@ -6,6 +6,7 @@
 pub mod bans;
 pub mod chainweb_mempool;
 pub mod chainweb_peers;
+pub mod cluster;
 pub mod wattswarm;
 
 use bytes::Bytes;
@@ -479,6 +480,7 @@ rooms! {
     bans: Bans,
     chainweb_mempool: ChainwebMempool,
     chainweb_peers: ChainwebPeers,
+    cluster: Cluster,
     wattswarm: Wattswarm,
 }
 

@@ -120,6 +120,7 @@ pub fn pool(node: &Node) -> BTreeSet<(u8, [u8; 32])> {
             AnyRow::ChainwebMempool(chainweb_mempool::Row::Pending(_, _, None))
             | AnyRow::Bans(_)
             | AnyRow::ChainwebPeers(_)
+            | AnyRow::Cluster(_)
             | AnyRow::Commons(_)
             | AnyRow::Wattswarm(_) => None,
         })

@@ -50,6 +50,8 @@ enum Room {
     Mempool(Box<chainweb_mempool::model::Owed>, Option<Given>),
     /// Who was surely banned.
     Peers(chainweb_peers::model::Owed, bans::model::Banned),
+    /// A room that has no model: only that it answers is looked at.
+    Cluster,
     Wattswarm,
 }
 
@@ -157,6 +159,7 @@ impl Models {
                 }
                 Room::Peers(self.peers.asked(request), self.bans.banned(now))
             }
+            Request::Cluster(_) => Room::Cluster,
             Request::Wattswarm(_) => Room::Wattswarm,
         }
     }
@@ -236,7 +239,7 @@ impl Models {
         match event {
             Event::ChainwebMempool(event) => self.mempool.told(now, event),
             Event::ChainwebPeers(event) => self.peers_told(now, event),
-            Event::Bans(_) | Event::Node(_) | Event::Wattswarm(_) => Ok(()),
+            Event::Bans(_) | Event::Cluster(_) | Event::Node(_) | Event::Wattswarm(_) => Ok(()),
         }
     }
 
@@ -291,7 +294,9 @@ impl Models {
                 let still = self.bans.lasted(&banned, now);
                 (self.peers).answered(&owed, &|peer| banned.covers(peer), still, response)
             }
-            (Room::Wattswarm, Response::Wattswarm(_)) => Ok(()),
+            (Room::Cluster, Response::Cluster(_)) | (Room::Wattswarm, Response::Wattswarm(_)) => {
+                Ok(())
+            }
             (_, response) => Err(format!("another room answers: {response:?}")),
         }
     }

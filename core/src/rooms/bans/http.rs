@@ -4,37 +4,32 @@ use bytes::Bytes;
 use http::Method;
 
 use super::{Command, Request, Response};
-use crate::commons::address::{HostAddr, Hostname};
+use crate::commons::address::HostAddr;
 use crate::http::path::Segments;
-use crate::http::{Head, Outgoing, Reply, Routed, Site};
+use crate::http::{Head, Outgoing, Reply, Routed, Site, v1};
 use crate::input::Listener;
 
 /// What a path leads to: the request itself, as no body is read.
 pub type Route = Request;
 
-/// The port of an address that names none. Source: Grin's main net.
-const DEFAULT_PORT: u16 = 3414;
-
 pub(crate) fn route(_: &Site, head: &Head<'_>) -> Option<Result<Routed<Route>, Reply>> {
-    if head.listener != Listener::Api || !head.path.starts_with("/v1/") {
+    if head.listener != Listener::Api {
         return None;
     }
     let segments = Segments::parse(head.path)?;
-    let (addr, command) = match segments.as_slice() {
-        // One document gives the second path; the first is the real one. Both lead here.
-        [v1, peers, addr, command] if *v1 == "v1" && *peers == "peers" => (addr, command),
-        [v1, addr, command] if *v1 == "v1" && *addr != "peers" => (addr, command),
-        _ => return None,
-    };
-    let command = match command.as_ref() {
-        "ban" => Command::Ban,
-        "unban" => Command::Unban,
-        _ => return None,
+    let (addr, command) = segments.route(|segments| match v1::owner(segments)? {
+        v1::Owner::Bans { addr, command } => Some((addr, command)),
+        v1::Owner::Cluster | v1::Owner::Grin => None,
+    })?;
+    let command = if command == "ban" {
+        Command::Ban
+    } else {
+        Command::Unban
     };
     if head.method != Method::POST {
         return Some(Err(Reply::empty(404)));
     }
-    Some(match parse(addr) {
+    Some(match v1::address(addr) {
         Some(addr) => Ok(Routed::bare(Request { addr, command })),
         None => Err(Reply::text(
             400,
@@ -85,21 +80,4 @@ pub(crate) fn decode_response(request: &Request, status: u16, body: &Bytes) -> O
 
 fn unknown(addr: &HostAddr) -> String {
     format!("Store(NotFoundErr(\"Peer at address: {addr}\"))")
-}
-
-/// `host:port`, `[v6]:port`, or a bare address or name.
-fn parse(text: &str) -> Option<HostAddr> {
-    if let Ok(addr) = text.parse() {
-        return Some(addr);
-    }
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.strip_suffix(']'))
-        .unwrap_or(text);
-    if let Ok(ip) = bare.parse::<core::net::IpAddr>() {
-        return Some(HostAddr::new(Hostname::from(ip), DEFAULT_PORT));
-    }
-    // A name without a dot and a port is more likely a slip than a host.
-    let host: Hostname = bare.contains('.').then(|| bare.parse().ok()).flatten()?;
-    Some(HostAddr::new(host, DEFAULT_PORT))
 }

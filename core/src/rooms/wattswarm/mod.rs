@@ -249,11 +249,10 @@ impl Room for Wattswarm {
 
 /// What a check of an envelope found.
 fn envelope_verdict(verdict: &Verdict) -> Result<(), String> {
-    match verdict {
-        Verdict::Envelope(Ok(())) => Ok(()),
-        Verdict::Envelope(Err(fault)) => Err(fault.to_string()),
-        Verdict::Command(_) => unreachable!("envelopes are all that this room has checked"),
-    }
+    let Verdict::Envelope(verdict) = verdict else {
+        unreachable!("the room has envelopes checked and nothing else");
+    };
+    verdict.clone().map_err(|fault| fault.to_string())
 }
 
 impl Wattswarm {

@@ -1,0 +1,403 @@
+//! Heartbeats: what nodes tell each other of all, and what they make of it.
+//!
+//! A message is signed by who sends it, each record in it by whom it is about; of two records the
+//! higher version counts. A peer that is not known is a name and an address until its handshake
+//! succeeds. Rule: cluster API, gossip.
+
+use std::sync::Arc;
+
+use ed25519_dalek::Signer as _;
+use serde::{Deserialize, Serialize};
+
+use super::credentials::SharedCredential;
+use super::failure::{BUSY, Code, Failure};
+use super::handshake::is_banned;
+use super::joining::{endpoint, of_cluster};
+use super::membership::Reach;
+use super::record::{Message, Record};
+use super::types::{Request, Response, Then, Timer};
+use super::wire::base64_signature;
+use super::{Cluster, Event};
+use crate::cx::Cx;
+use crate::ids::{ClusterId, PeerId, PublicKey};
+use crate::input::{Answer, CallError, RequestId};
+use crate::limits::{GOSSIP_ALL_MAX, GOSSIP_FANOUT, GOSSIP_RECORDS_MAX, NEWS_MAX};
+use crate::time::{Duration, micros};
+use crate::verify::{Signed, VerifyJob};
+
+/// What a node knows of its cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Digest {
+    /// Who says so.
+    pub from: PeerId,
+    /// To whom.
+    pub to: PeerId,
+    /// Drawn by who asks, repeated by who answers.
+    pub nonce: u64,
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// Announcements of active nodes, the author's own first, and of such that have left.
+    pub records: Vec<Record>,
+    /// The credential that the cluster shares.
+    pub credential: Option<SharedCredential>,
+    /// The author's signature.
+    #[serde(with = "base64_signature")]
+    pub signature: [u8; 64],
+}
+
+impl Digest {
+    fn message(&self) -> Vec<u8> {
+        let mut message = Message::new("peerage cluster gossip 1")
+            .text(&self.from.to_string())
+            .text(&self.to.to_string())
+            .number(self.nonce)
+            .text(&self.cluster_id.to_string())
+            .number(self.records.len() as u64);
+        for record in &self.records {
+            // A record's signature stands for all that it says.
+            message = message
+                .text(&record.peer_id.to_string())
+                .bytes(&record.signature);
+        }
+        let credential = self.credential.as_ref();
+        message
+            .bytes(credential.map_or(&[][..], |credential| &credential.signature))
+            .done()
+    }
+}
+
+impl Cluster {
+    // --- Telling ---
+
+    /// Has the next round of heartbeats come, if there is anybody to hear it.
+    pub(super) fn arm_gossip(&self, cx: &mut Cx<'_, Self>) {
+        if self.own.left_s.is_some() || (self.members.is_empty() && self.candidates.is_empty()) {
+            return;
+        }
+        let mean = micros(cx.config().cluster.gossip_interval);
+        let after = cx.rng().range(mean - mean / 10, mean + mean / 10 + 1);
+        cx.arm_once(Timer::Gossip, Duration::from_micros(after));
+    }
+
+    /// A round: some peers are told, or all of them.
+    pub(super) fn gossip(&mut self, cx: &mut Cx<'_, Self>, all: bool) {
+        if self.own.left_s.is_some() {
+            return;
+        }
+        let mut targets: Vec<PeerId> = self
+            .members
+            .iter()
+            .filter(|(_, member)| !is_banned(cx, &member.record))
+            .map(|(id, _)| *id)
+            .collect();
+        if !all && targets.len() > GOSSIP_ALL_MAX {
+            for place in 0..GOSSIP_FANOUT {
+                let other = place + cx.rng().index(targets.len() - place);
+                targets.swap(place, other);
+            }
+            targets.truncate(GOSSIP_FANOUT);
+        }
+        for peer in targets {
+            self.tell(cx, peer);
+        }
+        self.note_silence(cx);
+        self.discover(cx);
+        self.arm_gossip(cx);
+    }
+
+    fn tell(&mut self, cx: &mut Cx<'_, Self>, peer: PeerId) {
+        let Some(addr) = self.members.get(&peer).and_then(|it| it.host_addr()) else {
+            return;
+        };
+        let nonce = cx.rng().bits() >> NONCE_SPARE_BITS;
+        let digest = self.digest(cx, peer, nonce);
+        let timeout = cx.config().cluster.call_timeout;
+        let request = Request::Gossip(Arc::new(digest));
+        cx.call(
+            endpoint(addr),
+            request,
+            timeout,
+            Then::Gossiped { peer, nonce },
+        );
+    }
+
+    fn digest(&self, cx: &mut Cx<'_, Self>, to: PeerId, nonce: u64) -> Digest {
+        let active = self.members.values().map(|member| &member.record);
+        let left = self.tombstones.values().map(|gone| &gone.record);
+        let left = left.filter(|record| !record.is_active());
+        let others: Vec<&Record> = active
+            .chain(left)
+            .filter(|record| record.peer_id != to)
+            .collect();
+        // What does not fit one message has its turn in another.
+        let first = if others.len() < GOSSIP_RECORDS_MAX {
+            0
+        } else {
+            cx.rng().index(others.len())
+        };
+        let others = others.iter().cycle().skip(first).take(others.len());
+        let records = core::iter::once(&self.announcement)
+            .chain(others.copied())
+            .take(GOSSIP_RECORDS_MAX)
+            .cloned()
+            .collect();
+        let mut digest = Digest {
+            from: cx.config().cluster.peer_id,
+            to,
+            nonce,
+            cluster_id: self.own.cluster_id,
+            records,
+            credential: self.shared.clone(),
+            signature: [0; 64],
+        };
+        digest.signature = self.key.sign(&digest.message()).to_bytes();
+        digest
+    }
+
+    /// Tells, once, of each peer that has not answered for long.
+    fn note_silence(&mut self, cx: &mut Cx<'_, Self>) {
+        let limit = cx.config().cluster.unreachable_after;
+        let now = cx.now().mono;
+        for (peer, reach) in &mut self.reach {
+            if !reach.missed && now.since(reach.since) >= limit {
+                reach.missed = true;
+                cx.event(Event::ClusterPeerUnreachable { peer: *peer });
+            }
+        }
+    }
+
+    /// A peer answered a heartbeat, or did not.
+    pub(super) fn gossiped(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        peer: PeerId,
+        nonce: u64,
+        result: Result<Answer, CallError>,
+    ) {
+        let Some(response) = result.ok().and_then(of_cluster) else {
+            return;
+        };
+        if let Response::Gossip(digest) = response {
+            if digest.nonce == nonce && digest.from == peer {
+                // Whatever is wrong with it, nobody waits to hear so.
+                let _ = self.check(cx, None, digest);
+            }
+        } else if matches!(&response, Response::Failed(failure) if failure.code == Code::NotFound)
+            && let Some(member) = self.members.get(&peer)
+        {
+            // It does not know us: the end of a handshake was lost, or its data were.
+            let record = member.record.clone();
+            self.candidate(cx, record);
+            self.discover(cx);
+        }
+    }
+
+    // --- Hearing ---
+
+    /// `POST /v1/cluster/gossip`.
+    pub(super) fn hear(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, digest: Arc<Digest>) {
+        if let Err(failure) = self.check(cx, Some(id), digest) {
+            cx.respond(id, Response::Failed(failure));
+        }
+    }
+
+    /// Has the signatures of a message checked, with those of the records that are news.
+    fn check(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: Option<RequestId>,
+        digest: Arc<Digest>,
+    ) -> Result<(), Failure> {
+        let key = self.author(cx, &digest)?;
+        if self.news >= NEWS_MAX {
+            return Err(BUSY);
+        }
+        let mut signed = vec![Signed {
+            key,
+            message: digest.message(),
+            signature: digest.signature,
+        }];
+        let mut checked = Vec::new();
+        for (place, record) in digest.records.iter().enumerate() {
+            if let Some(key) = self.is_news(record) {
+                signed.push(record.signed_by(key));
+                checked.push(place);
+            }
+        }
+        let credential = digest.credential.as_ref();
+        let credential = credential.and_then(|it| Some((it, self.credential_author(cx, it)?)));
+        if let Some((credential, key)) = credential {
+            signed.push(credential.signed_by(key));
+        }
+        let credential = credential.is_some();
+        self.news += 1;
+        let then = Then::Learned {
+            id,
+            digest,
+            checked,
+            credential,
+        };
+        cx.verify(VerifyJob::Signatures(signed.into()), then);
+        Ok(())
+    }
+
+    /// The key of who sent a message, if it is a peer of ours.
+    fn author(&self, cx: &Cx<'_, Self>, digest: &Digest) -> Result<PublicKey, Failure> {
+        if digest.to != cx.config().cluster.peer_id || digest.records.len() > GOSSIP_RECORDS_MAX {
+            return Err(Failure::new(
+                Code::InvalidRequest,
+                "gossip for another peer",
+            ));
+        }
+        if self.tombstones.contains_key(&digest.from) {
+            return Err(Failure::new(
+                Code::Forbidden,
+                "the peer is gone from this cluster",
+            ));
+        }
+        let member = self.members.get(&digest.from);
+        let member = member.ok_or(Failure::new(Code::NotFound, "unknown peer"))?;
+        if is_banned(cx, &member.record) {
+            return Err(Failure::new(Code::Forbidden, "the peer is banned"));
+        }
+        Ok(member.record.public_key)
+    }
+
+    /// The key to check a record with, if it tells more of a known peer than is known.
+    fn is_news(&self, record: &Record) -> Option<PublicKey> {
+        let known = &self.members.get(&record.peer_id)?.record;
+        let fits = record.public_key == known.public_key && record.is_sound();
+        (fits && record.version > known.version).then_some(known.public_key)
+    }
+
+    /// The key to check a shared credential with, if it is newer than ours. Only a cluster with a
+    /// shared secret has one in common: without, whoever knows the licence's name could join, and
+    /// hand all nodes a credential of its own.
+    fn credential_author(
+        &self,
+        cx: &Cx<'_, Self>,
+        credential: &SharedCredential,
+    ) -> Option<PublicKey> {
+        cx.config().cluster.secret.as_ref()?;
+        if !credential.is_newer_than(self.shared.as_ref()) {
+            return None;
+        }
+        let author = self.members.get(&credential.rotated_by)?;
+        Some(author.record.public_key)
+    }
+
+    /// A message's signatures were checked: next, take what is new.
+    pub(super) fn learned(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: Option<RequestId>,
+        digest: &Digest,
+        places: (Vec<usize>, bool),
+        good: &[bool],
+    ) {
+        self.news -= 1;
+        let genuine = good.first().copied().unwrap_or(false);
+        // The sender may have gone while the signatures were checked.
+        let failure = match self.author(cx, digest) {
+            Err(failure) => Some(failure),
+            Ok(_) if !genuine => {
+                cx.event(Event::ForgeryIgnored { peer: digest.from });
+                Some(Failure::new(Code::Forbidden, "invalid signature"))
+            }
+            Ok(_) => None,
+        };
+        if let Some(failure) = failure {
+            if let Some(id) = id {
+                cx.respond(id, Response::Failed(failure));
+            }
+            return;
+        }
+        self.merge_cluster(cx, digest.cluster_id);
+        let (checked, credential) = places;
+        let verdicts = good.get(1..).unwrap_or_default();
+        for (place, good) in checked.iter().zip(verdicts) {
+            let Some(record) = digest.records.get(*place) else {
+                continue;
+            };
+            if *good {
+                self.update(cx, record);
+            } else {
+                cx.event(Event::ForgeryIgnored {
+                    peer: record.peer_id,
+                });
+            }
+        }
+        let good = verdicts.get(checked.len()).copied().unwrap_or(false);
+        if let Some(shared) = digest.credential.as_ref().filter(|_| credential && good)
+            && shared.is_newer_than(self.shared.as_ref())
+        {
+            self.adopt_credential(cx, shared.clone());
+        }
+        self.meet(cx, id, digest);
+    }
+
+    /// Answers who asked, notes who answered, and turns to those that are new.
+    fn meet(&mut self, cx: &mut Cx<'_, Self>, id: Option<RequestId>, digest: &Digest) {
+        match id {
+            Some(id) => {
+                let answer = self.digest(cx, digest.from, digest.nonce);
+                cx.respond(id, Response::Gossip(Arc::new(answer)));
+            }
+            None if self.members.contains_key(&digest.from) => {
+                let now = cx.now();
+                let reach = Reach {
+                    seen: Some(now.wall),
+                    since: now.mono,
+                    missed: false,
+                };
+                self.reach.insert(digest.from, reach);
+            }
+            None => {}
+        }
+        if self.own.left_s.is_none() {
+            for record in &digest.records {
+                self.hear_of(cx, record);
+            }
+            self.discover(cx);
+            self.arm_gossip(cx);
+        }
+    }
+
+    // --- Farewells of others ---
+
+    /// `POST /v1/cluster/deactivate`.
+    pub(super) fn hear_farewell(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: RequestId,
+        record: Arc<Record>,
+    ) {
+        let key = self.is_news(&record).filter(|_| !record.is_active());
+        let Some(key) = key.filter(|_| self.news < NEWS_MAX) else {
+            return cx.respond(id, Response::Applied(false));
+        };
+        self.news += 1;
+        let job = VerifyJob::Signatures([record.signed_by(key)].into());
+        cx.verify(job, Then::Bade { id, record });
+    }
+
+    pub(super) fn heard_farewell(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: RequestId,
+        record: &Record,
+        genuine: bool,
+    ) {
+        self.news -= 1;
+        if !genuine {
+            cx.event(Event::ForgeryIgnored {
+                peer: record.peer_id,
+            });
+        }
+        let applied = genuine && self.update(cx, record);
+        cx.respond(id, Response::Applied(applied));
+    }
+}
+
+/// Numbers in JSON are exact up to 2⁵³ for most readers.
+const NONCE_SPARE_BITS: u32 = 11;

@@ -1,0 +1,448 @@
+//! Who is in the cluster: taking peers in, renaming, deleting, leaving, and what is remembered of
+//! those that are gone.
+//!
+//! Rules: cluster API, `GET`, `PUT` and `DELETE /v1/peers`.
+
+use super::failure::{Code, Failure, NO_PEER};
+use super::handshake::is_banned;
+use super::joining::endpoint;
+use super::record::Record;
+use super::types::{
+    Deactivated, Identity, Member, Own, PeerStatus, PeerView, Request, Response, Row, Then, Timer,
+    Tombstone,
+};
+use super::{Cluster, Event};
+use crate::commons::address::HostAddr;
+use crate::cx::Cx;
+use crate::ids::{ClusterId, PeerId};
+use crate::input::{Answer, CallError};
+use crate::limits::{FAREWELLS_MAX, TOMBSTONES_MAX};
+use crate::rooms;
+use crate::time::{Duration, Instant, WallTime};
+
+/// A peer that is to be told that this node leaves.
+#[derive(Clone, Debug)]
+pub(super) struct Farewell {
+    address: HostAddr,
+    tries: u32,
+    /// When to try again; `None` while a call is under way.
+    due: Option<Instant>,
+}
+
+/// How a peer answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    /// When it last answered.
+    pub(super) seen: Option<WallTime>,
+    /// When it last answered, or was met.
+    pub(super) since: Instant,
+    /// Whether it was told that it does not answer.
+    pub(super) missed: bool,
+}
+
+impl Member {
+    pub(super) fn host_addr(&self) -> Option<HostAddr> {
+        self.address.parse().ok()
+    }
+
+    pub(super) fn view(&self, id: PeerId) -> PeerView {
+        let address = self.host_addr().or_else(|| self.record.host_addr());
+        PeerView {
+            id,
+            name: self.name.clone(),
+            public_key: self.record.public_key,
+            is_local: false,
+            address: address.expect("members have an address that was read once"),
+            created_s: self.created_s,
+        }
+    }
+}
+
+impl Cluster {
+    // --- Looking ---
+
+    pub(super) fn local_view(&self, cx: &Cx<'_, Self>) -> PeerView {
+        let cluster = &cx.config().cluster;
+        PeerView {
+            id: cluster.peer_id,
+            name: self.own.name.clone(),
+            public_key: self.public_key,
+            is_local: true,
+            address: cluster.address.clone(),
+            created_s: cluster.peer_id.minted_s(),
+        }
+    }
+
+    /// The local peer first, then the others as they came. Banned peers are out of sight.
+    pub(super) fn list(&self, cx: &Cx<'_, Self>, is_local: Option<bool>) -> Response {
+        let mut others: Vec<PeerView> = self
+            .members
+            .iter()
+            .filter(|(_, member)| !is_banned(cx, &member.record))
+            .map(|(id, member)| member.view(*id))
+            .collect();
+        others.sort_by_key(|peer| (peer.created_s, peer.id));
+        let local = self.local_view(cx);
+        Response::Peers(match is_local {
+            None => [vec![local], others].concat(),
+            Some(true) => vec![local],
+            Some(false) => others,
+        })
+    }
+
+    pub(super) fn find(&self, cx: &Cx<'_, Self>, id: Option<PeerId>) -> Result<PeerView, Failure> {
+        let id = id.ok_or(NO_PEER)?;
+        if id == cx.config().cluster.peer_id {
+            return Ok(self.local_view(cx));
+        }
+        self.members
+            .get(&id)
+            .filter(|member| !is_banned(cx, &member.record))
+            .map(|member| member.view(id))
+            .ok_or(NO_PEER)
+    }
+
+    pub(super) fn identity(&self, cx: &Cx<'_, Self>) -> Identity {
+        let licence = self.licence(cx);
+        Identity {
+            peer_id: cx.config().cluster.peer_id,
+            public_key: self.public_key,
+            licence_id: licence.id.clone(),
+            customer_id: licence.customer_id.clone(),
+            cluster_id: self.own.cluster_id,
+        }
+    }
+
+    pub(super) fn status(&self, cx: &Cx<'_, Self>) -> Response {
+        let limit = cx.config().cluster.unreachable_after;
+        let now = cx.now().mono;
+        let peers = self.members.keys().map(|id| {
+            let reach = self.reach.get(id);
+            PeerStatus {
+                peer_id: *id,
+                last_seen_s: reach.and_then(|reach| reach.seen).map(WallTime::as_secs),
+                reachable: reach.is_some_and(|reach| now.since(reach.since) < limit),
+            }
+        });
+        Response::Status(peers.collect())
+    }
+
+    // --- Taking in ---
+
+    /// Stores a peer whose handshake succeeded, or what is new of one that is known. `number` is
+    /// that of its hello, 0 if the handshake was ours.
+    pub(super) fn take(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        record: &Record,
+        address: &HostAddr,
+        name: Option<String>,
+        number: u64,
+    ) {
+        let id = record.peer_id;
+        let now = cx.now();
+        let gone = self.tombstones.remove(&id);
+        if gone.is_some() {
+            cx.put(Row::Tombstone(id, None));
+        }
+        self.candidates.remove(&id);
+        let member = match self.members.remove(&id) {
+            Some(mut known) => {
+                self.part(cx, &known);
+                // An address that an operator gave stays until the peer says that it has moved.
+                let moved = record.address != known.record.address;
+                if record.version > known.record.version {
+                    known.record = record.clone();
+                }
+                if number == 0 || moved {
+                    known.address = address.to_string();
+                }
+                known.hello = known.hello.max(number);
+                known
+            }
+            None => {
+                cx.event(Event::ClusterPeerJoined {
+                    peer: id,
+                    addr: address.clone(),
+                });
+                Member {
+                    name: name.unwrap_or_else(|| record.name.clone()),
+                    record: record.clone(),
+                    address: address.to_string(),
+                    created_s: now.wall.as_secs(),
+                    hello: number.max(gone.map_or(0, |gone| gone.hello)),
+                }
+            }
+        };
+        let reach = Reach {
+            seen: Some(now.wall),
+            since: now.mono,
+            missed: false,
+        };
+        self.reach.insert(id, reach);
+        if let Some(addr) = member.host_addr() {
+            cx.acquaint(&addr, member.record.public_key);
+        }
+        cx.put(Row::Member(id, Some(Box::new(member.clone()))));
+        self.members.insert(id, member);
+        if !self.own_stored {
+            self.put_own(cx);
+        }
+        self.arm_gossip(cx);
+    }
+
+    /// Takes what a known peer says of itself by now. Its signature was checked.
+    pub(super) fn update(&mut self, cx: &mut Cx<'_, Self>, record: &Record) -> bool {
+        let Some(member) = self.members.get(&record.peer_id) else {
+            return false;
+        };
+        if record.version <= member.record.version {
+            return false;
+        }
+        if !record.is_active() {
+            cx.event(Event::ClusterPeerLeft {
+                peer: record.peer_id,
+            });
+            self.forget(cx, record.peer_id, Some(record.clone()));
+            return true;
+        }
+        let mut changed = member.clone();
+        if record.address != changed.record.address {
+            self.part(cx, &changed);
+            changed.address = record.address.clone();
+            if let Some(addr) = changed.host_addr() {
+                cx.acquaint(&addr, record.public_key);
+            }
+        }
+        if changed.name.is_empty() {
+            changed.name = record.name.clone();
+        }
+        changed.record = record.clone();
+        cx.put(Row::Member(record.peer_id, Some(Box::new(changed.clone()))));
+        self.members.insert(record.peer_id, changed);
+        true
+    }
+
+    /// The older of two clusters wins.
+    pub(super) fn merge_cluster(&mut self, cx: &mut Cx<'_, Self>, other: ClusterId) {
+        if other < self.own.cluster_id {
+            self.own.cluster_id = other;
+            self.put_own(cx);
+        }
+    }
+
+    // --- Changing ---
+
+    /// `PUT /v1/peers/{id}`. A peer's name is a remark of this node's; its own is announced.
+    pub(super) fn rename(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: Option<PeerId>,
+        name: Option<String>,
+    ) -> Result<Response, Failure> {
+        let mut peer = self.find(cx, id)?;
+        self.check_licence(cx)?;
+        if let Some(name) = name.filter(|name| *name != peer.name) {
+            peer.name.clone_from(&name);
+            if peer.is_local {
+                self.own.name = name;
+                self.own.version += 1;
+                self.put_own(cx);
+            } else if let Some(member) = self.members.get_mut(&peer.id) {
+                member.name = name;
+                cx.put(Row::Member(peer.id, Some(Box::new(member.clone()))));
+            }
+        }
+        Ok(Response::Peer {
+            peer: Box::new(peer),
+            added: false,
+        })
+    }
+
+    /// `DELETE /v1/peers/{id}`: only here, the other side is not told.
+    pub(super) fn delete(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: Option<PeerId>,
+    ) -> Result<Response, Failure> {
+        let peer = self.find(cx, id)?;
+        if peer.is_local {
+            return Err(Failure::new(
+                Code::CannotDeleteLocal,
+                "cannot delete local peer; use /v1/peers/self",
+            ));
+        }
+        self.check_licence(cx)?;
+        cx.event(Event::ClusterPeerDeleted { peer: peer.id });
+        self.forget(cx, peer.id, None);
+        Ok(Response::Deleted)
+    }
+
+    /// `DELETE /v1/peers/self`: leaves the cluster and tells everybody.
+    pub(super) fn leave(&mut self, cx: &mut Cx<'_, Self>) -> Result<Response, Failure> {
+        let at_s = match self.own.left_s {
+            Some(at_s) => at_s,
+            None => {
+                self.check_licence(cx)?;
+                let at_s = cx.now().wall.as_secs();
+                self.own.left_s = Some(at_s);
+                self.own.version += 1;
+                self.put_own(cx);
+                cx.event(Event::ClusterLeft);
+                self.begin_farewells(cx);
+                at_s
+            }
+        };
+        Ok(Response::Deactivated(Deactivated {
+            peer_id: cx.config().cluster.peer_id,
+            version: self.own.version,
+            at_s,
+        }))
+    }
+
+    /// Takes a peer out and remembers that it is gone. `left` is its own announcement that it is.
+    fn forget(&mut self, cx: &mut Cx<'_, Self>, id: PeerId, left: Option<Record>) {
+        let Some(member) = self.members.remove(&id) else {
+            return;
+        };
+        self.part(cx, &member);
+        self.reach.remove(&id);
+        self.candidates.remove(&id);
+        cx.put(Row::Member(id, None));
+        let tombstone = Tombstone {
+            record: left.unwrap_or(member.record),
+            hello: member.hello,
+            since_s: cx.now().wall.as_secs(),
+        };
+        if self.tombstones.len() >= TOMBSTONES_MAX {
+            self.forget_oldest_tombstone(cx);
+        }
+        cx.put(Row::Tombstone(id, Some(Box::new(tombstone.clone()))));
+        self.tombstones.insert(id, tombstone);
+    }
+
+    /// Makes room; a deletion goes before a peer's own farewell, which others may not have heard.
+    fn forget_oldest_tombstone(&mut self, cx: &mut Cx<'_, Self>) {
+        let rank = |gone: &Tombstone| (!gone.record.is_active(), gone.since_s);
+        let oldest = self.tombstones.iter().min_by_key(|(_, gone)| rank(gone));
+        if let Some(id) = oldest.map(|(id, _)| *id) {
+            self.tombstones.remove(&id);
+            cx.put(Row::Tombstone(id, None));
+        }
+    }
+
+    /// The shared peer table forgets an address that only this room knows.
+    fn part(&self, cx: &mut Cx<'_, Self>, member: &Member) {
+        if let Some(addr) = member.host_addr() {
+            cx.unacquaint(&addr);
+        }
+    }
+
+    // --- This node ---
+
+    /// What this node keeps of itself before anything happened.
+    pub(super) fn fresh_own(cx_peer: PeerId, address: &HostAddr) -> Own {
+        Own {
+            version: 1,
+            address: address.to_string(),
+            name: String::new(),
+            left_s: None,
+            cluster_id: cx_peer.own_cluster(),
+            hello: 0,
+        }
+    }
+
+    /// Writes what this node keeps of itself, and signs what it says of itself.
+    pub(super) fn put_own(&mut self, cx: &mut Cx<'_, Self>) {
+        self.own_stored = true;
+        cx.put(Row::Own(Some(self.own.clone())));
+        self.announce(cx.config().cluster.peer_id);
+    }
+
+    pub(super) fn announce(&mut self, peer_id: PeerId) {
+        let own = &self.own;
+        let said = &self.announcement;
+        let says_so = said.version == own.version && said.deactivated_at == own.left_s;
+        if says_so && said.address == own.address && said.name == own.name {
+            return;
+        }
+        let mut record = Record {
+            peer_id,
+            version: own.version,
+            address: own.address.clone(),
+            public_key: self.public_key,
+            name: own.name.clone(),
+            deactivated_at: own.left_s,
+            signature: [0; 64],
+        };
+        record.sign(&self.key);
+        self.announcement = record;
+    }
+
+    // --- Farewells ---
+
+    fn begin_farewells(&mut self, cx: &mut Cx<'_, Self>) {
+        let now = cx.now().mono;
+        for (id, member) in &self.members {
+            if let Some(address) = member.host_addr() {
+                let farewell = Farewell {
+                    address,
+                    tries: 0,
+                    due: Some(now),
+                };
+                self.farewells.insert(*id, farewell);
+            }
+        }
+        self.bid_farewell(cx);
+    }
+
+    /// Tells whoever is to be told by now.
+    pub(super) fn bid_farewell(&mut self, cx: &mut Cx<'_, Self>) {
+        let now = cx.now().mono;
+        let timeout = cx.config().cluster.call_timeout;
+        let record = std::sync::Arc::new(self.announcement.clone());
+        for (peer, farewell) in &mut self.farewells {
+            if farewell.due.is_some_and(|due| due <= now) {
+                farewell.due = None;
+                let to = endpoint(farewell.address.clone());
+                let request = Request::Deactivate(record.clone());
+                cx.call(to, request, timeout, Then::Farewell { peer: *peer });
+            }
+        }
+        self.arm_farewell(cx);
+    }
+
+    /// Retries come after one, two and four seconds; whoever is away even then hears by gossip.
+    pub(super) fn bade_farewell(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        peer: PeerId,
+        result: Result<Answer, CallError>,
+    ) {
+        let heard = result.is_ok_and(|answer| {
+            matches!(
+                answer.response,
+                rooms::Response::Cluster(Response::Applied(_))
+            )
+        });
+        let Some(farewell) = self.farewells.get_mut(&peer) else {
+            return;
+        };
+        if heard || farewell.tries >= FAREWELLS_MAX {
+            self.farewells.remove(&peer);
+            return;
+        }
+        let wait = Duration::from_secs(1 << farewell.tries);
+        farewell.tries += 1;
+        farewell.due = Some(cx.now().mono + wait);
+        self.arm_farewell(cx);
+    }
+
+    fn arm_farewell(&self, cx: &mut Cx<'_, Self>) {
+        let next = self.farewells.values().filter_map(|it| it.due).min();
+        if let Some(next) = next {
+            let after = next.since(cx.now().mono);
+            cx.arm(Timer::Farewell, after);
+        }
+    }
+}
