@@ -252,7 +252,7 @@ fn envelope_verdict(verdict: &Verdict) -> Result<(), String> {
     let Verdict::Envelope(verdict) = verdict else {
         unreachable!("the room has envelopes checked and nothing else");
     };
-    verdict.clone().map_err(|fault| fault.to_string())
+    verdict.map_err(|fault| fault.to_string())
 }
 
 impl Wattswarm {
