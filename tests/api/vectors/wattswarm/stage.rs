@@ -13,6 +13,17 @@ use serde_json::{Value, json};
 use super::compare::{self, Kept};
 use crate::bare;
 
+/// How a scenario is replayed. It must make no difference to any answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// As it was recorded.
+    Plain,
+    /// All nodes die and start again between two steps.
+    Restarting,
+    /// The node with the larger id plays the first part.
+    Swapped,
+}
+
 /// One node without a network, or two that know each other.
 pub(super) struct Stage {
     town: Town,
@@ -20,16 +31,22 @@ pub(super) struct Stage {
     /// What stands in the recording, and what stands for it here.
     names: Vec<(String, String)>,
     kept: Kept,
+    manner: Manner,
 }
 
 impl Stage {
-    pub(super) fn of(scenario: &Value) -> Self {
+    pub(super) fn of(scenario: &Value, manner: Manner) -> Self {
         let local = scenario["mode"] == "local";
         let recorded = scenario["nodes"].as_object().expect("nodes");
         let mut nodes = Vec::new();
         let mut benches = Vec::new();
         let mut names = Vec::new();
-        for (n, (name, node)) in (1..).zip(recorded) {
+        for (part, (name, node)) in (1..).zip(recorded) {
+            let n = if manner == Manner::Swapped {
+                3 - part
+            } else {
+                part
+            };
             let mut config = Bench::config(n);
             if local {
                 config.wattswarm.mode = WattswarmMode::Local;
@@ -49,6 +66,7 @@ impl Stage {
             nodes,
             names,
             kept: Kept { local },
+            manner,
         };
         if !local {
             stage.acquaint();
@@ -92,6 +110,7 @@ impl Stage {
         let answer = ParsedAnswer::read(answer.as_bytes()).ok_or("not HTTP")?;
         if !at_once {
             self.town.advance(PAUSE);
+            self.restart();
         }
         let expected = &step["response"];
         if text(&step["request"], "path") == "/api/peers/dm/messages" && answer.status == 200 {
@@ -99,6 +118,13 @@ impl Stage {
         }
         let expected = self.translated(expected);
         compare::answers(&self.kept, &expected, &answer)
+    }
+
+    fn restart(&mut self) {
+        if self.manner == Manner::Restarting {
+            (0..self.nodes.len()).for_each(|at| self.town.restart(at));
+            self.town.advance(MEETING);
+        }
     }
 
     /// How the listings of two nodes tell of different messages at the end. The recordings say little
