@@ -81,6 +81,9 @@ pub const REDIRECTS_MAX: usize = 10;
 /// Bytes of an agent envelope's message, of its extensions and of its card, each as JSON text.
 /// Source: WattSwarm `RawAgentEnvelope::validate`.
 pub const AGENT_JSON_BYTES_MAX: usize = 65_536;
+/// How deep each of these may nest. Ours: they are shown up to eight levels deep within an answer, and
+/// many clients read 128 levels, or nothing.
+pub const AGENT_JSON_DEPTH_MAX: u32 = 120;
 /// Bytes of an agent envelope as it travels. Ours: the original bounds only the three texts above,
 /// and half of them may be escapes.
 pub const AGENT_ENVELOPE_BYTES_MAX: usize = 512 * 1024;
@@ -248,4 +251,5 @@ const _: () = assert!(
     GOSSIP_BODY_MAX <= BODY_BYTES_MAX,
     "an answer must be readable"
 );
+const _: () = assert!(AGENT_JSON_DEPTH_MAX + 8 <= DEPTH_MAX);
 const _: () = assert!(CHAINS_MAX < 31, "networks are a 32-bit set");

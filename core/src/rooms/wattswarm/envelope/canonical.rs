@@ -8,21 +8,34 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::json::Value;
+use thiserror::Error;
 
-/// `value` as compact text with its numbers as they stand; `None` if a number is beyond a double,
-/// since most readers of JSON would refuse the whole text.
-pub(super) fn plain(value: &Value<'_>) -> Option<String> {
-    let mut out = String::new();
-    Form::Plain.value(&mut out, value)?;
-    Some(out)
+use crate::json::Value;
+use crate::limits::AGENT_JSON_DEPTH_MAX;
+
+/// Why a value is not written: most readers of JSON would refuse the whole text that it is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(super) enum Unwritable {
+    /// A number beyond a double.
+    #[error("number out of range")]
+    Beyond,
+    /// More than [`AGENT_JSON_DEPTH_MAX`] levels.
+    #[error("nested too deep")]
+    Deep,
 }
 
-/// `value` as canonical JSON; `None` if a number is beyond a double. Rule: RFC 8785.
-pub(super) fn canonical(value: &Value<'_>) -> Option<String> {
+/// `value` as compact text with its numbers as they stand.
+pub(super) fn plain(value: &Value<'_>) -> Result<String, Unwritable> {
     let mut out = String::new();
-    Form::Canonical.value(&mut out, value)?;
-    Some(out)
+    Form::Plain.value(&mut out, value, AGENT_JSON_DEPTH_MAX)?;
+    Ok(out)
+}
+
+/// `value` as canonical JSON. Rule: RFC 8785.
+pub(super) fn canonical(value: &Value<'_>) -> Result<String, Unwritable> {
+    let mut out = String::new();
+    Form::Canonical.value(&mut out, value, AGENT_JSON_DEPTH_MAX)?;
+    Ok(out)
 }
 
 /// An object that is written member by member; the names must come sorted, and be plain ASCII.
@@ -81,16 +94,17 @@ enum Form {
 }
 
 impl Form {
-    /// Appends a value. Recursion is as deep as the value, which its reader has bounded.
-    fn value(self, out: &mut String, value: &Value<'_>) -> Option<()> {
+    /// Appends a value that may nest `depth` levels deep.
+    fn value(self, out: &mut String, value: &Value<'_>, depth: u32) -> Result<(), Unwritable> {
         match value {
             Value::Array(values) => {
+                let depth = depth.checked_sub(1).ok_or(Unwritable::Deep)?;
                 out.push('[');
                 for (index, value) in values.iter().enumerate() {
                     if index > 0 {
                         out.push(',');
                     }
-                    self.value(out, value)?;
+                    self.value(out, value, depth)?;
                 }
                 out.push(']');
             }
@@ -98,13 +112,21 @@ impl Form {
             Value::Boolean(false) => out.push_str("false"),
             Value::Null => out.push_str("null"),
             Value::Number(number) => self.number(out, number.text())?,
-            Value::Object(object) => self.members(out, object.members().collect())?,
+            Value::Object(object) => {
+                let depth = depth.checked_sub(1).ok_or(Unwritable::Deep)?;
+                self.members(out, object.members().collect(), depth)?;
+            }
             Value::String(text) => string(out, text),
         }
-        Some(())
+        Ok(())
     }
 
-    fn members(self, out: &mut String, members: BTreeMap<&str, &Value<'_>>) -> Option<()> {
+    fn members(
+        self,
+        out: &mut String,
+        members: BTreeMap<&str, &Value<'_>>,
+        depth: u32,
+    ) -> Result<(), Unwritable> {
         let mut members: Vec<(&str, &Value<'_>)> = members.into_iter().collect();
         if matches!(self, Self::Canonical) {
             members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
@@ -116,22 +138,22 @@ impl Form {
             }
             string(out, name);
             out.push(':');
-            self.value(out, value)?;
+            self.value(out, value, depth)?;
         }
         out.push('}');
-        Some(())
+        Ok(())
     }
 
-    fn number(self, out: &mut String, text: &str) -> Option<()> {
-        let nearest: f64 = text.parse().ok()?;
+    fn number(self, out: &mut String, text: &str) -> Result<(), Unwritable> {
+        let nearest: f64 = text.parse().map_err(|_| Unwritable::Beyond)?;
         if !nearest.is_finite() {
-            return None;
+            return Err(Unwritable::Beyond);
         }
         match self {
             Self::Canonical => double(out, nearest),
             Self::Plain => out.push_str(text),
         }
-        Some(())
+        Ok(())
     }
 }
 
@@ -169,7 +191,7 @@ mod tests {
     use crate::json;
 
     fn canonical_of(text: &str) -> Option<String> {
-        canonical(&json::parse(text).expect("JSON"))
+        canonical(&json::parse(text).expect("JSON")).ok()
     }
 
     /// The bits of a double and its text: from RFC 8785, appendix B, and as Node.js prints them.
@@ -247,12 +269,24 @@ mod tests {
     fn plain_text_keeps_numbers_and_the_last_of_a_repeated_key() {
         let value =
             json::parse(" { \"b\" : 1.50, \"a\" : [ 1E2 , null ], \"b\" : -0 } ").expect("JSON");
-        assert_eq!(
-            plain(&value).as_deref(),
-            Some("{\"a\":[1E2,null],\"b\":-0}")
-        );
+        assert_eq!(plain(&value).as_deref(), Ok("{\"a\":[1E2,null],\"b\":-0}"));
         let value = json::parse("[[-1e999]]").expect("JSON");
-        assert_eq!(plain(&value), None);
+        assert_eq!(plain(&value), Err(Unwritable::Beyond));
+    }
+
+    #[test]
+    fn what_nests_too_deep_is_not_written() {
+        let nested =
+            |levels: usize| format!("{}1{}", "[{\"a\":".repeat(levels), "}]".repeat(levels));
+        let half = AGENT_JSON_DEPTH_MAX as usize / 2;
+        let (deep, deeper) = (nested(half), nested(half + 1));
+        let (deep, deeper) = (
+            json::parse(&deep).expect("JSON"),
+            json::parse(&deeper).expect("JSON"),
+        );
+        assert!(plain(&deep).is_ok() && canonical(&deep).is_ok());
+        assert_eq!(plain(&deeper), Err(Unwritable::Deep));
+        assert_eq!(canonical(&deeper), Err(Unwritable::Deep));
     }
 
     #[test]

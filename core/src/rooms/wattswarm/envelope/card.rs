@@ -39,8 +39,9 @@ impl Card {
                 "agent_id" => seen.agent_id.fill(name, || text(value))?,
                 "card" => {
                     seen.card.fill(name, || json_text(value))?;
-                    seen.digest =
-                        canonical::canonical(value).map(|text| hex(&Sha256::digest(text)));
+                    seen.digest = canonical::canonical(value)
+                        .ok()
+                        .map(|text| hex(&Sha256::digest(text)));
                 }
                 "card_hash" => seen.card_hash.fill(name, || text(value))?,
                 "issued_at" => seen.issued_at.fill(name, || moment(value))?,

@@ -83,10 +83,10 @@ impl Fields {
         let mut members = Members::new().maybe("capability", self.capability.as_ref());
         let extensions = self.extensions_json.as_deref();
         let extensions = extensions.and_then(|text| json::parse(text).ok());
-        if let Some(extensions) = extensions.as_ref().and_then(canonical::plain) {
+        if let Some(Ok(extensions)) = extensions.as_ref().map(canonical::plain) {
             members = members.json("extensions", &extensions);
         }
-        let message = message.and_then(canonical::plain);
+        let message = message.and_then(|message| canonical::plain(message).ok());
         members = members
             .json("message", message.as_deref().unwrap_or("{}"))
             .text("protocol", &self.protocol)
@@ -189,7 +189,7 @@ fn extensions(value: &Value<'_>) -> Result<Option<String>, String> {
 
 /// Any JSON as compact text with sorted keys.
 pub(super) fn json_text(value: &Value<'_>) -> Result<String, String> {
-    canonical::plain(value).ok_or_else(|| "number out of range".to_owned())
+    canonical::plain(value).map_err(|fault| fault.to_string())
 }
 
 pub(super) fn text(value: &Value<'_>) -> Result<String, String> {

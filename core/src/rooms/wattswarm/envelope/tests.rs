@@ -214,6 +214,14 @@ fn shapes_that_are_none_are_named() {
             "message_json: number out of range",
         ),
         (
+            &format!(
+                r#"{{"protocol":"p","message":{}{}}}"#,
+                "[".repeat(121),
+                "]".repeat(121)
+            ),
+            "message_json: nested too deep",
+        ),
+        (
             r#"{"protocol":"p","source_agent_card":"x"}"#,
             r#"source_agent_card: invalid type: string "x", expected an object"#,
         ),
