@@ -274,9 +274,12 @@ impl Chain {
         }
         let from = since.and_then(|since| self.marks.get(&(since.nonce, since.since)).copied());
         let recent = from.filter(|from| owed.log - from < recent_log_max);
+        // A mark of another run, or one that is too old, gets everything.
+        let void = since.is_some_and(|since| since.nonce != nonce)
+            || from.is_some_and(|from| owed.log - from > recent_log_max);
         let taken_since: BTreeSet<TxHash> = match (since, recent) {
-            // A mark that is not ours, or too old, gets everything.
             (None, _) => self.log[..owed.log].iter().copied().collect(),
+            (Some(_), _) if void => self.log[..owed.log].iter().copied().collect(),
             (Some(_), Some(from)) => self.log[from..owed.log].iter().copied().collect(),
             (Some(_), None) => BTreeSet::new(),
         };
