@@ -57,6 +57,8 @@ pub(super) struct Line {
     rounds: u32,
     /// Messages wait for the next pause to end: the receiver sees no accepted relationship.
     parked: bool,
+    /// The node answers, but takes nothing.
+    stuck: bool,
     /// Nothing is known of where the node is.
     lost: bool,
 }
@@ -134,7 +136,23 @@ impl Wattswarm {
         }
     }
 
-    /// A node was heard from: whatever pause there is, it is over.
+    /// A node was heard from. Whoever was not there may be now; but one that takes nothing is left
+    /// alone while the pause lasts, or two such nodes would call each other without end.
+    pub(super) fn heard_from(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId) {
+        if self.lines.get(id).is_some_and(|line| !line.stuck) {
+            self.heard_of(cx, id);
+        }
+    }
+
+    /// Something has changed between this node and another: what was refused may be taken.
+    pub(super) fn loosen(&mut self, id: &NodeId) {
+        if let Some(line) = self.lines.get_mut(id) {
+            line.parked = false;
+            line.stuck = false;
+        }
+    }
+
+    /// There is reason to try again: whatever pause there is, it is over.
     pub(super) fn heard_of(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId) {
         if let Some(line) = self.lines.get_mut(id) {
             line.parked = false;
@@ -318,7 +336,7 @@ impl Wattswarm {
         };
         self.reached(cx, key, at, &cert);
         let Some(receipt) = receipt else {
-            return self.failed(cx, &id, key);
+            return self.refused(cx, &id, key);
         };
         self.learn(cx, &id, receipt.greeting.contact_material.clone(), true);
         let before = self.lines.get(&id).map_or(0, Line::len);
@@ -331,10 +349,19 @@ impl Wattswarm {
         };
         if line.len() < before {
             line.failures = 0;
+            line.stuck = false;
             self.deliver_next(cx, &id);
         } else {
-            self.failed(cx, &id, key);
+            self.refused(cx, &id, key);
         }
+    }
+
+    /// A delivery was answered, and nothing of it was taken.
+    fn refused(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId, key: PublicKey) {
+        if let Some(line) = self.lines.get_mut(id) {
+            line.stuck = true;
+        }
+        self.failed(cx, id, key);
     }
 
     /// A node has proved to be where it was called: from then on it is known to all rooms.

@@ -194,7 +194,7 @@ impl Room for Wattswarm {
             }
             Notice::SessionOpened(session) | Notice::SessionProven(session) => {
                 if let Some(id) = self.session_peer(cx, *session) {
-                    self.heard_of(cx, &id);
+                    self.heard_from(cx, &id);
                 }
             }
             Notice::PeersChanged(_)
@@ -431,6 +431,7 @@ impl Wattswarm {
         self.changes += pair.progress.changes - changes;
         let revised = crossed && moved.changed && outcome == Outcome::Changed;
         self.forget(cx, id, &moved);
+        self.loosen(id);
         let (node, action) = (id.clone(), note.action);
         if matches!(outcome, Outcome::Refused(_)) {
             cx.event(Event::RelationshipRefused { node, action });

@@ -97,7 +97,7 @@ impl Wattswarm {
                 checked: None,
             },
         );
-        self.heard_of(cx, &remote);
+        self.heard_from(cx, &remote);
     }
 
     /// Takes the items that are left, until one must be checked first.

@@ -120,6 +120,10 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
+pub(crate) fn too_large(_: Option<u64>) -> Reply {
+    show::failure(413, "the body is larger than 2 MiB")
+}
+
 pub(crate) fn decode(_: &Site, route: Route, body: Bytes) -> Result<Request, Reply> {
     match route {
         Route::Bare(request) => Ok(request),
@@ -140,4 +144,4 @@ pub(super) fn sent(raw: &RawValue) -> Sent {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
