@@ -365,9 +365,15 @@ pub(crate) struct World {
     pub(crate) nodes: Vec<Script>,
     /// Who cannot be reached.
     pub(crate) down: BTreeSet<usize>,
+    /// Who cannot reach whom, the smaller first.
+    pub(crate) apart: BTreeSet<(usize, usize)>,
     pub(crate) now: Instant,
     /// Every call that arrived: from, to, what.
     pub(crate) log: Vec<(usize, usize, Request)>,
+    /// What operators were answered, by node and request.
+    pub(crate) answers: BTreeMap<(usize, RequestId), Response>,
+    /// Answers to calls of nodes that never arrive: how many more.
+    pub(crate) lose_answers: usize,
     queue: BTreeMap<(Instant, u64), (usize, Input)>,
     waiting: BTreeMap<(usize, RequestId), (usize, CallId, Part)>,
     count: u64,
@@ -386,8 +392,11 @@ impl World {
         Self {
             nodes: (0..count).map(node).collect(),
             down: BTreeSet::new(),
+            apart: BTreeSet::new(),
             now: Instant::ZERO,
             log: Vec::new(),
+            answers: BTreeMap::new(),
+            lose_answers: 0,
             queue: BTreeMap::new(),
             waiting: BTreeMap::new(),
             count: 0,
@@ -434,8 +443,13 @@ impl World {
                 } => self.call(to, id, &endpoint, request),
                 Output::Respond { id, response } => {
                     let Some((caller, call, part)) = self.waiting.remove(&(to, id)) else {
+                        self.answers.insert((to, id), response);
                         continue;
                     };
+                    if self.lose_answers > 0 {
+                        self.lose_answers -= 1;
+                        continue;
+                    }
                     let response = match part {
                         Part::Body => response,
                         Part::Head => Response::Opaque(response.status()),
@@ -459,6 +473,7 @@ impl World {
     fn call(&mut self, from: usize, call: CallId, to: &Endpoint, request: Request) {
         let place = (0..self.nodes.len())
             .find(|i| self.nodes[*i].node.config().address == to.addr && !self.down.contains(i));
+        let place = place.filter(|to| !self.apart.contains(&(from.min(*to), from.max(*to))));
         let error = match place {
             None => Some(CallError::Refused),
             Some(place) => {
@@ -482,6 +497,13 @@ impl World {
     pub(crate) fn ask(&mut self, to: usize, request: Request) {
         let (_, input) = self.nodes[to].request(operator(), request);
         self.deliver(to, input);
+    }
+
+    /// As [`Self::ask`], by this caller; the answer will be among [`Self::answers`].
+    pub(crate) fn ask_as(&mut self, to: usize, caller: Caller, request: Request) -> RequestId {
+        let (id, input) = self.nodes[to].request(caller, request);
+        self.deliver(to, input);
+        id
     }
 
     pub(crate) fn pending(&self, node: usize) -> usize {

@@ -111,10 +111,19 @@ impl Quota {
 /// How loud an event is: what an operator asked for or must know of is heard by default.
 fn level(name: &str) -> Level {
     match name {
-        "known_peer_failed"
+        "cluster_forgery_ignored"
+        | "cluster_peer_unreachable"
+        | "known_peer_failed"
         | "known_peer_identity_mismatch"
         | "peer_identity_mismatch"
         | "request_refused" => Level::WARN,
+        "cluster_bootstrapped"
+        | "cluster_credential_rotated"
+        | "cluster_handshake_failed"
+        | "cluster_left"
+        | "cluster_peer_deleted"
+        | "cluster_peer_joined"
+        | "cluster_peer_left" => Level::INFO,
         "ban_expired" | "banned" | "peer_added" | "peer_pinned" | "peers_pruned" | "started"
         | "unbanned" => Level::INFO,
         _ => Level::DEBUG,

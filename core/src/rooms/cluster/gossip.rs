@@ -46,7 +46,8 @@ pub struct Digest {
 }
 
 impl Digest {
-    fn message(&self) -> Vec<u8> {
+    /// What the author signs.
+    pub(super) fn message(&self) -> Vec<u8> {
         let mut message = Message::new("peerage cluster gossip 1")
             .text(&self.from.to_string())
             .text(&self.to.to_string())

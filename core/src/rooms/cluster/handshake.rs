@@ -136,14 +136,15 @@ pub(super) fn mac(secret: Option<&ClusterSecret>, message: &[u8]) -> Option<[u8;
     Some(mac.finalize().into_bytes().into())
 }
 
-/// Whether the other side knows our shared secret; who has none asks for none.
+/// Whether the other side knows our shared secret, or both have none: who has one could not be
+/// answered by who has not, and would be stored here for nothing.
 pub(super) fn shares_secret(
     secret: Option<&ClusterSecret>,
     message: &[u8],
     given: Option<&[u8; 32]>,
 ) -> bool {
     match mac(secret, message) {
-        None => true,
+        None => given.is_none(),
         Some(expected) => given.is_some_and(|given| expected.ct_eq(given).into()),
     }
 }

@@ -300,6 +300,11 @@ impl Cluster {
             return;
         };
         self.add_failed(cx, &courtship.address, &failure);
+        let known = self.members.get(&peer);
+        if known.is_some_and(|known| known.record.public_key == courtship.key) {
+            // The other side's own hello came in between.
+            return self.answer_waiters(cx, peer, courtship.waiters);
+        }
         for id in courtship.waiters {
             cx.respond(id, Response::Failed(failure.clone()));
         }

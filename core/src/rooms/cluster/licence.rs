@@ -114,10 +114,12 @@ impl Cluster {
         let bought = Bought { licence };
         cx.put(Row::Bought(Some(bought.clone())));
         self.bought = Some(bought.clone());
-        if let Some(name) = name {
-            self.own.name = name;
-        }
-        if self.own.left_s.take().is_some() {
+        let renamed = name.is_some_and(|name| {
+            let before = core::mem::replace(&mut self.own.name, name);
+            before != self.own.name
+        });
+        let returns = self.own.left_s.take().is_some();
+        if returns || (renamed && self.own_stored) {
             self.own.version += 1;
         }
         self.put_own(cx);
