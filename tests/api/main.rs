@@ -6,6 +6,7 @@
 mod bans;
 mod chainweb_mempool;
 mod chainweb_peers;
+mod cluster;
 mod peer_pages;
 mod pool;
 mod rules;

@@ -14,7 +14,7 @@ use peerage_core::rows::Record as _;
 use peerage_core::time::{Instant, Now, WallTime};
 use peerage_core::verify::{self, VerifyJob};
 use peerage_core::{
-    CallError, Event, Input, Node, Outbox, Output, PeerCert, RequestId, Seed, VerifyId,
+    CallError, Event, Input, Node, Outbox, Output, PeerCert, RequestId, Secret, Seed, VerifyId,
 };
 
 use crate::client::Client;
@@ -173,12 +173,17 @@ impl Bench {
         self.tell_request(&request);
         self.asked
             .insert(ticket, (request.method.clone(), client.clone()));
+        let authorization = request.headers.get("authorization");
+        let authorization = authorization
+            .and_then(|value| value.to_str().ok())
+            .map(|text| Secret(text.to_owned()));
         let (node, throttle) = (&self.node, &mut self.throttle);
         match steps::decide(node, throttle, self.now, client, request) {
             Err(outcome) => self.reply(ticket, outcome),
             Ok(request) => {
                 let id = RequestId(ticket.0);
-                let from = client.0.clone();
+                let mut from = client.0.clone();
+                from.authorization = from.authorization.or(authorization);
                 self.feed(Input::Request { id, from, request });
             }
         }

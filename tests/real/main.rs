@@ -1,6 +1,7 @@
 //! Nodes in this process, over real sockets, real TLS and a real disk.
 
 mod callee;
+mod cluster;
 mod limits;
 mod peers;
 mod wire;

@@ -74,6 +74,12 @@ impl Networks {
         Self(self.0 | other.0)
     }
 
+    /// Whether it is empty: the peer was met by a family that has no networks.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     fn indices(self) -> impl Iterator<Item = usize> {
         (0..32).filter(move |index| self.0 & (1 << index) != 0)
     }
@@ -195,7 +201,7 @@ impl Peers {
     ) -> Inserted {
         let networks = Networks::of(network);
         if let Some((key, peer)) = self.find(&info.address)
-            && peer.networks == Networks::default()
+            && peer.networks.is_empty()
         {
             // Another family knew the address alone.
             self.change(key, |peer| peer.info.id = info.id);
@@ -290,7 +296,7 @@ impl Peers {
     /// Forgets a peer that was only acquainted.
     pub(crate) fn unacquaint(&mut self, journal: &mut Journal, addr: &HostAddr) {
         if let Some((key, peer)) = self.find(addr)
-            && peer.networks == Networks::default()
+            && peer.networks.is_empty()
         {
             self.remove(journal, key);
         }

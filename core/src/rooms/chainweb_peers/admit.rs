@@ -309,10 +309,17 @@ fn screen(cx: &Cx<'_, ChainwebPeers>, peer: &PeerInfo) -> Screened {
     if let Some((_, known)) = cx.commons().peers.find(&peer.address) {
         return if known.is_banned() {
             Screened::Refused(Refusal::PeerBanned)
+        } else if known.networks.is_empty() {
+            // Whom only another family has met is probed like anybody else.
+            screen_unknown(cx, peer)
         } else {
             Screened::Known
         };
     }
+    screen_unknown(cx, peer)
+}
+
+fn screen_unknown(cx: &Cx<'_, ChainwebPeers>, peer: &PeerInfo) -> Screened {
     if cx.config().network.peer_validation() && is_reserved(&peer.address.host) {
         return Screened::Refused(Refusal::IsReservedHostAddress);
     }

@@ -352,6 +352,7 @@ impl Cluster {
                     missed: false,
                 };
                 self.reach.insert(digest.from, reach);
+                self.candidates.remove(&digest.from);
             }
             None => {}
         }

@@ -54,6 +54,7 @@ pub struct Hello {
     /// Why.
     pub why: Why,
     /// The author's licence.
+    #[serde(rename = "license_id")]
     pub licence_id: String,
     /// Whose licence it is.
     pub customer_id: Option<String>,
@@ -100,6 +101,7 @@ impl Hello {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Welcome {
     /// The author's licence.
+    #[serde(rename = "license_id")]
     pub licence_id: String,
     /// The cluster that both are in now.
     pub cluster_id: ClusterId,

@@ -359,8 +359,7 @@ impl Cluster {
     }
 
     /// Shakes hands with peers heard of, a few at a time; longer and longer apart with those that
-    /// do not answer. They are never given up while there is room to remember them: both sides of
-    /// a partition would give up on each other.
+    /// do not answer. After many tries one is forgotten, until it is heard of again.
     pub(super) fn discover(&mut self, cx: &mut Cx<'_, Self>) {
         if self.own.left_s.is_some() || self.check_licence(cx).is_err() {
             return;
@@ -393,6 +392,10 @@ impl Cluster {
         candidate.tries = candidate.tries.saturating_add(1);
         candidate.due = now + Duration::from_micros(wait);
         let record = candidate.record.clone();
+        if candidate.tries > TRIES_MAX {
+            self.candidates.remove(&id);
+            return;
+        }
         let Some(address) = record.host_addr() else {
             self.candidates.remove(&id);
             return;
@@ -419,6 +422,8 @@ impl Cluster {
 
 /// The pause between two tries doubles so many times.
 const TRIES_COUNTED_MAX: u32 = 5;
+/// Tries before a peer that was only heard of is forgotten: about twenty minutes.
+const TRIES_MAX: u32 = 12;
 
 /// How another node of the cluster is called: its own signatures say who it is.
 pub(super) fn endpoint(addr: HostAddr) -> Endpoint {

@@ -119,6 +119,9 @@ impl Cluster {
             before != self.own.name
         });
         let returns = self.own.left_s.take().is_some();
+        if returns {
+            self.forget_everybody(cx);
+        }
         if returns || (renamed && self.own_stored) {
             self.own.version += 1;
         }

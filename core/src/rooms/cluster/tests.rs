@@ -1,5 +1,10 @@
 //! The room on a table: tokens of every kind, nodes that convince each other and some that should not.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the answer it expects; every other is as wrong as the next"
+)]
+
 use std::sync::Arc;
 
 use ed25519_dalek::{Signer as _, SigningKey};
@@ -1260,6 +1265,48 @@ fn bootstrap_needs_a_licence_of_the_trusted_key() {
     let mut closed = Script::new(crate::scripted::config(1));
     let refused = hand_in(&mut closed, &licence);
     assert_eq!(code(&refused), Some(Code::AlreadyBootstrapped));
+}
+
+#[test]
+fn who_has_left_can_come_back_with_a_new_bootstrap() {
+    let seller = SigningKey::from_bytes(&[77; 32]);
+    let mut world = World::new(2, |_, config| {
+        tokens(config);
+        config.cluster.licence_key = Some(PublicKey(seller.verifying_key().to_bytes()));
+    });
+    let mut licence = SignedLicence {
+        customer_id: "cust_1".into(),
+        licence_id: "lic_1".into(),
+        issued_s: 1,
+        expires_s: crate::scripted::EPOCH + 9_000,
+        nodes_max: 3,
+        services_max: 0,
+        signature: [0; 64],
+    };
+    licence.signature = seller.sign(&licence.message()).to_bytes();
+    let hand_in = || {
+        let licence = licence.clone();
+        Request::from(Bootstrap {
+            licence,
+            name: None,
+        })
+    };
+    for node in 0..2 {
+        let answer = at_once(&mut world, node, hand_in());
+        assert!(matches!(answer, Response::Bootstrapped(_)), "{answer:?}");
+    }
+    assert_eq!(join(&mut world, 0, 1).status(), 201);
+    let early = at_once(&mut world, 0, hand_in());
+    assert_eq!(code(&early), Some(Code::AlreadyBootstrapped));
+    at_once(&mut world, 0, Request::DeleteSelf);
+    world.until(secs(1), |_| false);
+    assert!(!knows(&world, 1, 0));
+    let answer = at_once(&mut world, 0, hand_in());
+    assert!(matches!(answer, Response::Bootstrapped(_)), "{answer:?}");
+    assert_eq!(join(&mut world, 0, 1).status(), 201);
+    assert!(all_know_all(&world));
+    world.until(secs(3), |_| false);
+    check_disks(&world);
 }
 
 #[test]
