@@ -99,7 +99,7 @@ impl Node {
                 return status.code();
             }
             assert!(Instant::now() < deadline, "it does not stop");
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
     }
 }
