@@ -6,6 +6,7 @@
 )]
 
 mod between;
+mod faults;
 mod table;
 
 use std::sync::Arc;
