@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::cipher::Names;
 use super::super::records::{Direction, MessageKind};
 use super::super::relationship::{Bond, Sides};
+use super::super::{Parcel, ids};
 use super::*;
 use crate::input::{CallError, RequestId};
 use crate::output::{Endpoint, Trust};
@@ -405,6 +407,54 @@ fn a_message_arrives_as_it_was_sent() {
         assert_eq!(arrived.acknowledged_at, Some(arrived.created_at));
         assert_eq!(arrived.direction, Direction::Inbound);
     }
+}
+
+/// Goal: the id of an event is that of the bytes that travel, however often they do.
+#[test]
+fn an_event_is_named_by_what_is_sent() {
+    let mut duo = befriended(1);
+    let answer = duo.operate(0, write(&Duo::other(0), "\"secret\""));
+    let Response::Sent(posted) = answer else {
+        panic!("not sent: {answer:?}");
+    };
+    let letter = |duo: &mut Duo| match duo.flights.pop() {
+        Some(Flight::Ask {
+            request: rooms::Request::Wattswarm(Request::Deliver(delivery)),
+            ..
+        }) => match &delivery.parcel {
+            Parcel::Letters(letters) => letters[0].clone(),
+            Parcel::Notes(_) => panic!("no letters"),
+        },
+        _ => panic!("no delivery"),
+    };
+    let first = letter(&mut duo);
+    let ciphertext = first.encrypted.unpack().expect("sealed").ciphertext;
+    let (own, other) = (node(IDS[0]), node(IDS[1]));
+    let names = Names {
+        sender: own.as_str(),
+        recipient: other.as_str(),
+        thread: &posted.thread_id,
+        message: &posted.message_id,
+    };
+    let id = ids::event_id(&names, first.created_at, &ciphertext);
+    assert_eq!(*posted.event_id, *id);
+    duo.advance(Duration::from_secs(30));
+    assert_eq!(letter(&mut duo), first, "a repeated message is the same");
+    duo.restart(0);
+    duo.advance(Duration::from_secs(30));
+    assert_eq!(letter(&mut duo), first, "also after a restart");
+    // Another message is sealed under another nonce.
+    duo.operate(0, write(&Duo::other(0), "\"secret\""));
+    duo.calm();
+    let nonces: BTreeSet<[u8; 12]> = duo
+        .messages(0)
+        .iter()
+        .map(|message| {
+            let message = &message.message_id;
+            Names { message, ..names }.nonce()
+        })
+        .collect();
+    assert_eq!(nonces.len(), 2);
 }
 
 #[test]
