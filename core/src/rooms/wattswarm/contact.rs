@@ -22,7 +22,7 @@ use crate::commons::peers::Peer;
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::ids::{Fingerprint, PublicKey};
-use crate::limits::{CONTACT_ADDRESSES_MAX, CONTACT_BYTES_MAX};
+use crate::limits::CONTACT_ADDRESSES_MAX;
 use crate::output::{Endpoint, Part, Trust, Via};
 use crate::time::Now;
 
@@ -101,7 +101,7 @@ impl Known {
             ..
         } = &self.contact;
         let object = serde_json::from_str::<Value>(&material.material_json);
-        let text = Json(material.material_json.trim().into());
+        let text = Json(material.material_json.clone());
         let is_object = object.is_ok_and(|value| value.is_object()) && text.is_shallow();
         Metadata {
             node_id: id.clone(),
@@ -138,7 +138,7 @@ impl Wattswarm {
         if material.generated_at <= 0 {
             return invalid("contact material generated_at is required");
         }
-        if material.material_json.len() > CONTACT_BYTES_MAX {
+        if material.is_too_long() {
             return invalid("contact material exceeds configured max bytes");
         }
         if !self.learn(cx, &id, material, false) {
@@ -163,12 +163,25 @@ impl Wattswarm {
         }) {
             return true;
         }
-        if material.material_json.len() > CONTACT_BYTES_MAX
-            || (before.is_none() && self.contacts.len() >= cx.limits().contacts_max)
+        let (size, freed) = (
+            material.byte_size(),
+            before.map_or(0, |known| known.contact.material.byte_size()),
+        );
+        let limits = cx.limits();
+        let held_max = if identified {
+            // A part is kept for what this node's operator wants.
+            limits.relationship_bytes_max / 10 * 9
+        } else {
+            limits.relationship_bytes_max
+        };
+        if material.is_too_long()
+            || self.held - freed + size > held_max
+            || (before.is_none() && self.contacts.len() >= limits.contacts_max)
         {
             cx.event(Event::TableFull { table: "contacts" });
             return false;
         }
+        self.held = self.held - freed + size;
         let facts = Facts::read(&material);
         let known_key = before.and_then(|known| known.contact.dm_key.clone());
         let contact = Contact {

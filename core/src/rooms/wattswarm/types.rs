@@ -16,6 +16,7 @@ use crate::commons::address::HostAddr;
 use crate::event::events;
 use crate::ids::PublicKey;
 use crate::input::RequestId;
+use crate::limits::{CONTACT_BYTES_MAX, CONTACT_SIGNATURE_BYTES_MAX};
 
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -206,6 +207,21 @@ pub struct Material {
     pub signature: Option<Arc<str>>,
     /// When it was made, in Unix milliseconds.
     pub generated_at: i64,
+}
+
+impl Material {
+    /// Whether it is more than anybody has to say of how it is reached.
+    pub(super) fn is_too_long(&self) -> bool {
+        let signature = self.signature.as_ref();
+        self.material_json.len() > CONTACT_BYTES_MAX
+            || signature.is_some_and(|text| text.len() > CONTACT_SIGNATURE_BYTES_MAX)
+    }
+
+    /// Bytes that it keeps, roughly.
+    pub(super) fn byte_size(&self) -> usize {
+        let signature = self.signature.as_ref();
+        self.material_json.len() + signature.map_or(0, |signature| signature.len())
+    }
 }
 
 /// What one node hands to another.
