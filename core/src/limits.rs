@@ -113,6 +113,8 @@ pub const FRESH_MAX_MS: u64 = 3_600_000;
 pub const DELIVERY_ITEMS_MAX: usize = 32;
 /// Bytes of one delivery between nodes, unless a single item is larger.
 pub const DELIVERY_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of the body of a delivery between nodes: one item of the largest kind and contact material fit.
+pub const DELIVERY_BODY_MAX: usize = 1024 * 1024;
 /// Deliveries of other nodes whose envelopes are being checked. Each may hold a whole body.
 pub const DELIVERY_CHECKS_MAX: usize = 64;
 /// How long the answer to a delivery may take.
@@ -259,6 +261,11 @@ const _: () = assert!(
     6 * AGENT_JSON_BYTES_MAX < AGENT_ENVELOPE_BYTES_MAX
         && AGENT_ENVELOPE_BYTES_MAX <= BODY_BYTES_MAX / 4,
     "three texts of quotes alone fit an envelope, and an envelope a body"
+);
+const _: () = assert!(
+    AGENT_ENVELOPE_BYTES_MAX + 2 * CONTACT_BYTES_MAX + DELIVERY_BYTES_MAX <= DELIVERY_BODY_MAX
+        && DELIVERY_BODY_MAX <= BODY_BYTES_MAX,
+    "whatever a node hands over is read"
 );
 const _: () = assert!(GOSSIP_RECORDS_MAX * 1_000 <= GOSSIP_BODY_MAX);
 const _: () = assert!(

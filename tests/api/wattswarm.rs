@@ -109,7 +109,7 @@ fn bodies_of_more_than_two_mebibytes_are_refused_in_the_apis_own_words() {
             ] {
                 let answer = bench.fetch(format!("{head}\r\n{framing}\r\n{padded}"));
                 if status.is_some() {
-                    let expected = json!({"ok": false, "error": "the body is larger than 2 MiB"});
+                    let expected = json!({"ok": false, "error": "the body is too large"});
                     assert_eq!((answer.status, answer.json()), (413, expected));
                     assert_eq!(answer.header("content-type"), Some("application/json"));
                 } else {
@@ -117,6 +117,17 @@ fn bodies_of_more_than_two_mebibytes_are_refused_in_the_apis_own_words() {
                 }
             }
         }
+    }
+    // What nodes hand each other is shorter.
+    let node = Client::node(
+        "203.0.113.7:40000",
+        bench.cert().fingerprint,
+        bench.cert().key,
+    );
+    for (length, refused) in [(1_048_576, false), (1_048_577, true)] {
+        let spaces = " ".repeat(length);
+        let answer = bench.send_as(&node, with_body("POST", "/api/p2p/dm", &spaces));
+        assert_eq!(answer.starts_with("HTTP/1.1 413"), refused, "{answer}");
     }
     // Nobody reads what comes with these.
     let long = format!(
