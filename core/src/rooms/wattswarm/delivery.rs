@@ -278,7 +278,7 @@ impl Wattswarm {
     ) -> Option<Vec<Letter>> {
         let shared = self.shared_key(cx, id).ok().flatten()?;
         let contact = self.contacts.get(id)?;
-        let recipient_key = cipher::public_key(contact.contact.dm_key.as_deref()?).ok()?;
+        let recipient_key = cipher::public_key(contact.dm_key.as_deref()?).ok()?;
         let sender_key = self.dm_key;
         let own = cx.config().identity.public_key.to_string();
         let sealed = letters.iter().map(|(message, raw)| {

@@ -271,7 +271,7 @@ impl Wattswarm {
             return Ok(Some(known.clone()));
         }
         let contact = self.contacts.get(id);
-        let Some(text) = contact.and_then(|known| known.contact.dm_key.as_deref()) else {
+        let Some(text) = contact.and_then(|contact| contact.dm_key.as_deref()) else {
             return if in_network(cx) {
                 Err("missing peer private message encryption key".into())
             } else {

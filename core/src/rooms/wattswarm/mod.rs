@@ -18,6 +18,7 @@ pub mod http;
 pub mod ids;
 mod ledger;
 mod list;
+mod material;
 mod receive;
 pub mod records;
 pub mod relationship;
@@ -33,12 +34,13 @@ use std::sync::Arc;
 
 pub use agreement::{Own, Progress};
 pub use list::{Neighbour, PeerList};
+pub use material::Material;
 pub use receive::Reading;
 pub use rows::{Contact, Letterbox, PairRecord, Row, Sighting};
 pub use shelf::{Listing, Shelved};
 pub use types::{
-    Act, Delivery, Draft, Errand, Event, Greeting, Introduction, Letter, Material, Network, Note,
-    Parcel, Posted, Receipt, Refusal, Request, Response, Sent, Status, Taken, Then, Timer,
+    Act, Delivery, Draft, Errand, Event, Greeting, Introduction, Letter, Network, Note, Parcel,
+    Posted, Receipt, Refusal, Request, Response, Sent, Status, Taken, Then, Timer,
 };
 
 use self::agreement::{Moved, Pair};
@@ -64,7 +66,7 @@ pub struct Wattswarm {
     /// What is shown of `pairs`.
     relations: shelf::Shelf<Relations>,
     conversations: dm::Conversations,
-    contacts: BTreeMap<NodeId, contact::Known>,
+    contacts: BTreeMap<NodeId, Contact>,
     neighbours: list::Neighbours,
     lines: BTreeMap<NodeId, Line>,
     /// Items in all lines.
@@ -242,8 +244,8 @@ impl Room for Wattswarm {
                 put(Row::Action(id.clone(), *seq, Some(own.clone())));
             }
         }
-        for (id, known) in &self.contacts {
-            put(Row::Contact(id.clone(), Some(known.contact.clone())));
+        for (id, contact) in &self.contacts {
+            put(Row::Contact(id.clone(), Some(contact.clone())));
         }
         for (key, sighting) in self.neighbours.sightings() {
             put(Row::Seen(key, Some(sighting)));
@@ -615,7 +617,7 @@ impl Wattswarm {
             }
             Row::Contact(id, Some(contact)) => {
                 self.held += contact.material.byte_size();
-                self.contacts.insert(id, contact::Known::new(contact));
+                self.contacts.insert(id, contact);
             }
             Row::Message(_, _, Some(row)) => {
                 let message = &row.message;

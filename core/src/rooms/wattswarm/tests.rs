@@ -285,11 +285,7 @@ fn what_is_shown_can_be_read_by_clients() {
 }
 
 fn material(json: &str, generated_at: i64) -> Material {
-    Material {
-        material_json: json.into(),
-        signature: None,
-        generated_at,
-    }
+    Material::new(json.into(), None, generated_at)
 }
 
 #[test]
@@ -417,10 +413,7 @@ fn contact_material_is_bounded() {
     let text = "contact material exceeds configured max bytes";
     let long = material(&"x".repeat(65_537), 1);
     assert_eq!(refusal(&save(&node(2), long)), text);
-    let signed = Material {
-        signature: Some("x".repeat(1_025).into()),
-        ..material("{}", 1)
-    };
+    let signed = Material::new("{}".into(), Some("x".repeat(1_025).into()), 1);
     assert_eq!(refusal(&save(&node(2), signed)), text);
     let text = "contact material generated_at is required";
     assert_eq!(refusal(&save(&node(2), material("{}", 0))), text);

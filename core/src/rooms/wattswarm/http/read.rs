@@ -11,8 +11,9 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::super::envelope::{Envelope, EnvelopeFault};
+use super::super::material::Material;
 use super::super::records::{Action, Actor, Json};
-use super::super::types::{Act, Draft, Introduction, Material, Request, Sent};
+use super::super::types::{Act, Draft, Introduction, Request, Sent};
 use super::show::failure;
 use crate::http::Reply;
 use crate::http::path::percent_decode;
