@@ -349,6 +349,10 @@ impl Wattswarm {
             line.failures = 0;
             line.stuck = false;
             self.deliver_next(cx, &id);
+            // Most relationships have nothing under way, and need no line for it.
+            if self.lines.get(&id).is_some_and(|line| line.len() == 0) {
+                self.lines.remove(&id);
+            }
         } else {
             self.refused(cx, &id, key);
         }
