@@ -7,6 +7,7 @@
 
 mod between;
 mod faults;
+mod hostile;
 mod table;
 
 use std::sync::Arc;
