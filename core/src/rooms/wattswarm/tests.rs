@@ -8,6 +8,7 @@
 mod between;
 mod faults;
 mod hostile;
+mod ledger;
 mod table;
 
 use std::sync::Arc;
