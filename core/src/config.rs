@@ -33,6 +33,8 @@ pub struct Config {
     pub cluster: cluster::Cluster,
     /// How sessions with other nodes are held.
     pub sessions: Sessions,
+    /// How WattSwarm's relationships and messages are treated.
+    pub wattswarm: Wattswarm,
     /// The bounds of all tables and queues.
     pub limits: Limits,
 }
@@ -51,6 +53,45 @@ pub struct Identity {
 impl core::fmt::Debug for Identity {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Identity({})", self.fingerprint)
+    }
+}
+
+/// How WattSwarm's relationships and messages are treated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wattswarm {
+    /// Whether other nodes hear of them.
+    pub mode: WattswarmMode,
+    /// The feed that answers to messages name.
+    pub feed_key: String,
+}
+
+/// Whether other nodes hear of WattSwarm's relationships and messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WattswarmMode {
+    /// A client may play both parts; nothing leaves the node.
+    Local,
+    /// Actions and messages are delivered to the nodes that they concern.
+    #[default]
+    Network,
+}
+
+impl WattswarmMode {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Network => "network",
+        }
+    }
+}
+
+impl Default for Wattswarm {
+    fn default() -> Self {
+        Self {
+            mode: WattswarmMode::default(),
+            feed_key: "wattswarm.private.dm".to_owned(),
+        }
     }
 }
 
@@ -117,6 +158,7 @@ impl Config {
             gas_limit_max: GAS_LIMIT_MAX,
             gas_price_min: GAS_PRICE_MIN,
             sessions: Sessions::default(),
+            wattswarm: Wattswarm::default(),
             limits: Limits::default(),
         }
     }

@@ -178,6 +178,13 @@ impl<'a> Object<'a> {
             .map(|(_, value)| value)
     }
 
+    /// All members in the order of the text, repeated keys included.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Value<'a>)> {
+        self.members
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value))
+    }
+
     /// Reads the value of a key that must be present; the path of an error then names the key.
     ///
     /// # Errors

@@ -78,6 +78,47 @@ pub const PEER_FAILURES_MAX: u32 = 5;
 pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(12 * 3600);
 /// Redirects that a probe follows.
 pub const REDIRECTS_MAX: usize = 10;
+/// Bytes of an agent envelope's message, of its extensions and of its card, each as JSON text.
+/// Source: WattSwarm `RawAgentEnvelope::validate`.
+pub const AGENT_JSON_BYTES_MAX: usize = 65_536;
+/// How deep each of these may nest. Ours: they are shown up to eight levels deep within an answer, and
+/// many clients read 128 levels, or nothing.
+pub const AGENT_JSON_DEPTH_MAX: u32 = 120;
+/// Bytes of an agent envelope as it travels. Ours: the original bounds only the three texts above,
+/// and half of them may be escapes.
+pub const AGENT_ENVELOPE_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of a WattSwarm node id; 64 for a real one. Ours: the original has no bound.
+pub const NODE_ID_BYTES_MAX: usize = 256;
+/// Bytes of contact material. Source: WattSwarm, 64 KiB.
+pub const CONTACT_BYTES_MAX: usize = 64 * 1024;
+/// Addresses that are taken from contact material.
+pub const CONTACT_ADDRESSES_MAX: usize = 8;
+/// Bytes of the event that carries a direct message. Source: WattSwarm, 128 KiB.
+pub const EVENT_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of such an event beside the ciphertext: ids, keys, signature.
+pub const EVENT_OVERHEAD_BYTES: usize = 1_536;
+/// Bytes of the id of a message that another node chose.
+pub const MESSAGE_ID_BYTES_MAX: usize = 128;
+/// The latest time that a message may carry, in Unix milliseconds: the end of the year 9999.
+pub const MESSAGE_TIME_MAX_MS: u64 = 253_402_300_799_999;
+/// How long a node is connected after it was last in touch. Source: WattSwarm
+/// `PEER_LAST_SEEN_TTL`.
+pub const CONNECTED_MAX: Duration = Duration::from_secs(180);
+/// How long a node is listed after it was last seen, in milliseconds. Source: WattSwarm
+/// `nearby_peer_is_fresh`.
+pub const FRESH_MAX_MS: u64 = 3_600_000;
+/// Items of one delivery between nodes.
+pub const DELIVERY_ITEMS_MAX: usize = 32;
+/// Bytes of one delivery between nodes, unless a single item is larger.
+pub const DELIVERY_BYTES_MAX: usize = 256 * 1024;
+/// How long the answer to a delivery may take.
+pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause after the first failed delivery; it doubles with each. Source: WattSwarm, 5 s.
+pub const DELIVERY_PAUSE_MIN: Duration = Duration::from_secs(5);
+/// The longest pause between deliveries. Source: WattSwarm, 60 s.
+pub const DELIVERY_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Failed deliveries after which a waiting message is shown as failed. Source: WattSwarm, 10.
+pub const DELIVERY_ATTEMPTS_MAX: u32 = 10;
 
 /// Bytes of a request body of the cluster API.
 pub const CLUSTER_BODY_MAX: usize = 64 * 1024;
@@ -127,8 +168,20 @@ pub struct Limits {
     pub calls_max: usize,
     /// Calls under way to one peer.
     pub calls_per_peer_max: usize,
+    /// Nodes whose contact material is kept.
+    pub contacts_max: usize,
     /// Commits that are issued and not yet durable; beyond it requests are refused.
     pub commits_max: u64,
+    /// Bytes of direct messages, in all.
+    pub message_bytes_max: usize,
+    /// Direct messages, in all.
+    pub messages_max: usize,
+    /// Direct messages of one conversation.
+    pub messages_per_thread_max: usize,
+    /// Actions and messages that wait to be delivered, in all.
+    pub outbox_max: usize,
+    /// Actions and messages that wait to be delivered to one node.
+    pub outbox_per_peer_max: usize,
     /// Bytes of pending commands of one chain.
     pub pool_bytes_max: usize,
     /// Pending commands of one chain. Source: Chainweb, 10,000.
@@ -141,6 +194,10 @@ pub struct Limits {
     pub probes_per_source_max: usize,
     /// Transactions that wait to be pushed to one peer.
     pub push_queue_max: usize,
+    /// Nodes with which there is or was a relationship. A tenth is kept for the operator's own.
+    pub relationships_max: usize,
+    /// Requests with ids of their own, with one node.
+    pub requests_per_peer_max: usize,
     /// Requests that are taken and not yet answered.
     pub requests_max: usize,
     /// Missing hashes asked for in one lookup.
@@ -158,7 +215,13 @@ impl Default for Limits {
             bans_max: 16_384,
             calls_max: 2_048,
             calls_per_peer_max: 64,
+            contacts_max: 100_000,
             commits_max: 4_096,
+            message_bytes_max: 1024 * 1024 * 1024,
+            messages_max: 1_000_000,
+            messages_per_thread_max: 100_000,
+            outbox_max: 100_000,
+            outbox_per_peer_max: 1_024,
             pool_bytes_max: 64 * 1024 * 1024,
             pool_max: 10_000,
             peers_max: 16_384,
@@ -166,7 +229,9 @@ impl Default for Limits {
             probes_per_source_max: 16,
             push_queue_max: 4_096,
             recent_log_max: 2_048,
+            relationships_max: 100_000,
             requests_max: 16_384,
+            requests_per_peer_max: 64,
             lookup_slice_max: 512,
             verifies_max: 4_096,
         }
@@ -175,9 +240,16 @@ impl Default for Limits {
 
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
 const _: () = assert!(SYNC_PROBES_MAX <= SYNC_PEERS_MAX && SYNC_PEERS_MAX <= PAGE_DEFAULT);
+const _: () = assert!(EVENT_BYTES_MAX < DELIVERY_BYTES_MAX && DELIVERY_BYTES_MAX < BODY_BYTES_MAX);
+const _: () = assert!(
+    6 * AGENT_JSON_BYTES_MAX < AGENT_ENVELOPE_BYTES_MAX
+        && AGENT_ENVELOPE_BYTES_MAX <= BODY_BYTES_MAX / 4,
+    "three texts of quotes alone fit an envelope, and an envelope a body"
+);
 const _: () = assert!(GOSSIP_RECORDS_MAX * 1_000 <= GOSSIP_BODY_MAX);
 const _: () = assert!(
     GOSSIP_BODY_MAX <= BODY_BYTES_MAX,
     "an answer must be readable"
 );
+const _: () = assert!(AGENT_JSON_DEPTH_MAX + 8 <= DEPTH_MAX);
 const _: () = assert!(CHAINS_MAX < 31, "networks are a 32-bit set");

@@ -8,6 +8,17 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// Before every other.
+    pub(crate) const FIRST: Self = Self {
+        index: 0,
+        generation: 0,
+    };
+    /// After every other.
+    pub(crate) const LAST: Self = Self {
+        index: u32::MAX,
+        generation: u32::MAX,
+    };
+
     pub(crate) const fn as_u64(self) -> u64 {
         (self.index as u64) << 32 | self.generation as u64
     }

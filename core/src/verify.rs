@@ -13,6 +13,7 @@ use crate::ids::PublicKey;
 use crate::input::VerifyId;
 use crate::rooms::chainweb_mempool::command::Command;
 use crate::rooms::chainweb_mempool::signature::{self, SignatureFault};
+use crate::rooms::wattswarm::envelope::{ClaimFault, Claims};
 use crate::rooms::{Scope, Then};
 use crate::slots::Slots;
 
@@ -21,6 +22,8 @@ use crate::slots::Slots;
 pub enum VerifyJob {
     /// Every signature of a Pact command.
     Command(Arc<Command>),
+    /// What an agent signed in an envelope.
+    Envelope(Arc<Claims>),
     /// Ed25519 signatures, each for itself.
     Signatures(Arc<[Signed]>),
 }
@@ -52,6 +55,8 @@ impl Signed {
 pub enum Verdict {
     /// For [`VerifyJob::Command`].
     Command(Result<(), SignatureFault>),
+    /// For [`VerifyJob::Envelope`].
+    Envelope(Result<(), ClaimFault>),
     /// For [`VerifyJob::Signatures`]: which of them are good, in their order.
     Signatures(Vec<bool>),
 }
@@ -62,6 +67,7 @@ impl VerifyJob {
     pub fn digest(&self) -> [u8; 32] {
         match self {
             Self::Command(command) => *command.digest(),
+            Self::Envelope(claims) => *claims.digest(),
             Self::Signatures(signed) => {
                 let mut hash = Sha256::new_with_prefix(b"peerage signatures\0");
                 for Signed {
@@ -85,28 +91,31 @@ impl VerifyJob {
     pub fn weight(&self) -> usize {
         match self {
             Self::Command(command) => command.signers().len(),
+            Self::Envelope(claims) => claims.len(),
             Self::Signatures(signed) => signed.len(),
         }
     }
 }
 
-/// Checks jobs together, which costs about half as much as one by one. The verdicts come in the
-/// order of the jobs and are the same in whatever company a job is checked.
+/// Checks jobs together, which costs about half as much as one by one for commands. The verdicts
+/// come in the order of the jobs and are the same in whatever company a job is checked.
 #[must_use]
 pub fn check(jobs: &[VerifyJob]) -> Vec<Verdict> {
     let commands: Vec<&Command> = jobs
         .iter()
         .filter_map(|job| match job {
             VerifyJob::Command(command) => Some(command.as_ref()),
-            VerifyJob::Signatures(_) => None,
+            VerifyJob::Envelope(_) | VerifyJob::Signatures(_) => None,
         })
         .collect();
-    let mut batch = signature::verify_batch(&commands).into_iter();
+    let mut of_commands = signature::verify_batch(&commands).into_iter();
     jobs.iter()
         .map(|job| match job {
             VerifyJob::Command(_) => {
-                Verdict::Command(batch.next().expect("each command has a verdict"))
+                let verdict = of_commands.next();
+                Verdict::Command(verdict.expect("each command of a batch has a verdict"))
             }
+            VerifyJob::Envelope(claims) => Verdict::Envelope(claims.verify()),
             VerifyJob::Signatures(signed) => {
                 Verdict::Signatures(signed.iter().map(Signed::holds).collect())
             }

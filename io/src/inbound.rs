@@ -138,7 +138,7 @@ impl Inbound {
             Some(max) => match body::read(body, max, &self.budget).await {
                 Ok(read) => Some(read),
                 Err(BodyError::TooLarge(declared)) => {
-                    return Outcome::Bare(Reply::too_large(declared));
+                    return Outcome::Bare(route.too_large(declared));
                 }
                 Err(BodyError::Crowded) => {
                     return Outcome::Dressed(NodeResponse::Refused(Refused::Busy).encode());

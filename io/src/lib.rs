@@ -30,7 +30,7 @@ use std::time::Duration;
 use peerage_core::commons::address::{HostAddr, Hostname, PeerInfo};
 use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::config::cluster::Cluster;
-use peerage_core::config::{Config, Identity, Sessions};
+use peerage_core::config::{Config, Identity, Sessions, Wattswarm};
 use peerage_core::http::throttle::{ADDRESSES_MAX, Rates, Throttle};
 use peerage_core::ids::PeerId;
 use peerage_core::limits::Limits;
@@ -89,6 +89,8 @@ pub struct Settings {
     pub cluster_address: Option<HostAddr>,
     /// How sessions with other nodes are held.
     pub sessions: Sessions,
+    /// How WattSwarm's relationships and messages are treated.
+    pub wattswarm: Wattswarm,
     /// The bounds of the node's tables.
     pub limits: Limits,
     /// How often strangers may ask.
@@ -130,6 +132,7 @@ impl Settings {
             cluster: defaults.cluster,
             cluster_address: None,
             sessions: defaults.sessions,
+            wattswarm: defaults.wattswarm,
             limits: defaults.limits,
             rates: Rates::default(),
             api_connections: ConnectionLimits {
@@ -218,6 +221,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
             ..settings.cluster
         },
         sessions: settings.sessions,
+        wattswarm: settings.wattswarm,
         limits: settings.limits,
     };
     let clock = Clock::start();

@@ -9,11 +9,12 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use peerage_core::commons::address::{HostAddr, PeerInfo};
 use peerage_core::commons::network::ChainwebVersion;
+use peerage_core::config::WattswarmMode;
 use peerage_core::ids::PublicKey;
 
 use crate::values::{
     ClientArg, GasPrice, Throttle, TokenArg, client, duration, gas_price, host_addr, license_id,
-    peer, public_key, socket, throttle, token,
+    peer, public_key, socket, throttle, token, wattswarm_mode,
 };
 
 const ABOUT: &str = "One peer-to-peer node that serves the HTTP APIs of several networks";
@@ -220,6 +221,15 @@ pub(crate) struct Keys {
     /// Let an operator's ban last this long, such as 90s, 30m or 3h [default: 3h]
     #[arg(long, env = "PEERAGE_GRIN_BAN_WINDOW", value_name = "DURATION", value_parser = duration)]
     pub(crate) grin_ban_window: Option<Duration>,
+    /// Let other nodes hear of WattSwarm relationships and messages, or let clients play both parts
+    /// [default: network]
+    #[arg(
+        long,
+        env = "PEERAGE_WATTSWARM_MODE",
+        value_name = "network|local",
+        value_parser = wattswarm_mode
+    )]
+    pub(crate) wattswarm_mode: Option<WattswarmMode>,
     /// Let a stranger announce this many peers a second, or off [default: 11]
     #[arg(long, env = "PEERAGE_THROTTLE_PUT_PEER", value_name = "RATE|off", value_parser = throttle)]
     pub(crate) throttle_put_peer: Option<Throttle>,
@@ -296,6 +306,7 @@ impl Keys {
             cluster_secret_file: self.cluster_secret_file.or(other.cluster_secret_file),
             cluster_address: self.cluster_address.or(other.cluster_address),
             grin_ban_window: self.grin_ban_window.or(other.grin_ban_window),
+            wattswarm_mode: self.wattswarm_mode.or(other.wattswarm_mode),
             throttle_put_peer: self.throttle_put_peer.or(other.throttle_put_peer),
             throttle_mempool: self.throttle_mempool.or(other.throttle_mempool),
             throttle_global: self.throttle_global.or(other.throttle_global),

@@ -182,11 +182,14 @@ mod tests {
     fn a_file_sets_what_the_options_set() {
         let text = "network = \"testnet04\"\napi = \"127.0.0.1:5\"\npeer = [\"a.org:1\", \"b.org:2\"]\n\
                     private = true\nthrottle-global = 5\nthrottle-mempool = \"off\"\n\
-                    grin-ban-window = \"90s\"\ngas-price-min = 1e-7\nlog-level = \"debug\"\n";
+                    grin-ban-window = \"90s\"\ngas-price-min = 1e-7\nlog-level = \"debug\"\n\
+                    wattswarm-mode = \"local\"\n";
         let keys = parse("f.toml", text).expect("a good file");
         assert_eq!(keys.peer.len(), 2);
         assert_eq!(keys.private, Some(true));
         assert_eq!(keys.gas_price_min, Some(crate::values::GasPrice(100_000)));
+        let local = peerage_core::config::WattswarmMode::Local;
+        assert_eq!(keys.wattswarm_mode, Some(local));
         assert_eq!(keys.throttle_mempool, Some(crate::values::Throttle(None)));
         let stronger = Keys {
             private: Some(false),

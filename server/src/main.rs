@@ -114,6 +114,7 @@ fn settings(keys: Keys) -> Settings {
     settings.gas_price_min = keys
         .gas_price_min
         .map_or(settings.gas_price_min, |price| price.0);
+    settings.wattswarm.mode = keys.wattswarm_mode.unwrap_or(settings.wattswarm.mode);
     settings.chains = keys.chains.unwrap_or(settings.chains);
     let defaults = Rates::default();
     settings.rates = Rates {

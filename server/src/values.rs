@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use peerage_core::commons::address::{HostAddr, PeerInfo};
+use peerage_core::config::WattswarmMode;
 use peerage_core::config::cluster::{FixedClient, FixedToken, Scopes};
 use peerage_core::http::throttle::{MalformedRate, Rate};
 use peerage_core::ids::PublicKey;
@@ -126,6 +127,14 @@ pub(crate) fn throttle(text: &str) -> Result<Throttle, MalformedRate> {
         return Ok(Throttle(None));
     }
     text.parse().map(|rate| Throttle(Some(rate)))
+}
+
+pub(crate) fn wattswarm_mode(text: &str) -> Result<WattswarmMode, &'static str> {
+    match text {
+        "local" => Ok(WattswarmMode::Local),
+        "network" => Ok(WattswarmMode::Network),
+        _ => Err("expected network or local"),
+    }
 }
 
 /// Reads a decimal such as `0.00000001` or `1e-8`, exactly.

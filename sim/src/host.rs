@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::exchange::Ticket;
 use crate::fold::Fold;
+use crate::oracle::books::Waiting;
 use crate::oracle::durable::Promises;
 use crate::oracle::model::Models;
 
@@ -59,6 +60,10 @@ pub struct Host {
     pub disk: Disk,
     /// What its answers are compared with, if they are.
     pub models: Option<Box<Models>>,
+    /// What waits at it.
+    pub waiting: Waiting,
+    /// Whether it has written something since it was looked at.
+    pub wrote: bool,
     /// What it must not show yet.
     pub promises: Promises,
     /// The fold of everything that happened to it.
@@ -95,6 +100,8 @@ impl Host {
             backlog: VecDeque::new(),
             disk,
             models: None,
+            waiting: Waiting::default(),
+            wrote: false,
             promises: Promises::default(),
             fold: Fold::default(),
             audited,
@@ -118,6 +125,7 @@ impl Host {
     /// The node begins to run.
     pub const fn begin(&mut self, at: u64) {
         self.run += 1;
+        self.waiting = Waiting { hints: 0, paced: 0 };
         self.started = at;
         self.started_local = self.clock.local(at);
     }
@@ -129,6 +137,17 @@ impl Host {
             at
         } else {
             self.prompt_since
+        }
+    }
+
+    /// Since when nothing has held it up, its disk included; now, if something does. The disk of a
+    /// node that stays broken may never go on.
+    #[must_use]
+    pub fn free_since(&self, at: u64) -> u64 {
+        if self.disk.ailments.stalled {
+            at
+        } else {
+            self.unhurried_since(at)
         }
     }
 

@@ -355,7 +355,8 @@ impl Options {
         };
         let limits = &mut self.limits;
         few(&mut limits.bans_max, 3, 20);
-        few(&mut limits.calls_per_peer_max, 4, 16);
+        few(&mut limits.calls_max, 6, 30);
+        few(&mut limits.calls_per_peer_max, 2, 16);
         few(&mut limits.lookup_slice_max, 1, 20);
         few(&mut limits.pool_bytes_max, 3_000, 100_000);
         few(&mut limits.pool_max, 3, 60);
@@ -390,6 +391,12 @@ impl Options {
         let chains = luck.range(8, 21) as u8;
         if luck.below(16) == 0 && self.nodes <= 12 {
             self.chains = chains;
+        }
+        let (rush, fresh_max) = (luck.range(10 * MS, 80 * MS), luck.range(100, 3_000) as u32);
+        if luck.below(8) == 0 && self.nodes <= 12 {
+            self.work.pause = rush;
+            self.work.fresh_max = self.work.fresh_max.max(fresh_max);
+            self.work.insert = self.work.insert.max(20);
         }
         self.shuffle = luck.below(2) == 0;
         self.core = if luck.below(3) == 0 {

@@ -36,6 +36,7 @@ pub fn fold_input(fold: &mut Fold, at: u64, from: u32, input: &Input) {
         Input::Verdict { id, verdict } => {
             let good = match verdict {
                 Verdict::Command(verdict) => verdict.is_ok(),
+                Verdict::Envelope(verdict) => verdict.is_ok(),
                 Verdict::Signatures(good) => good.iter().all(|good| *good),
             };
             fold.word(4 | u64::from(good) << 8);

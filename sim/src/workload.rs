@@ -314,6 +314,9 @@ impl Workload {
                     .cert(luck.below(self.nodes.into()) as u32)
                     .fingerprint,
             );
+        } else if luck.chance(80_000) {
+            // Whoever it is, it goes by no certificate.
+            peer.id = None;
         }
         Request::ChainwebPeers(chainweb_peers::Request::Put { network, peer })
     }

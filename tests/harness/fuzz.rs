@@ -17,8 +17,12 @@ use peerage_core::http::{Head, Reception, Route, Site, negotiate};
 use peerage_core::ids::{Fingerprint, PublicKey};
 use peerage_core::rooms::chainweb_mempool::command::Command;
 use peerage_core::rooms::chainweb_mempool::signature;
+use peerage_core::rooms::wattswarm::cipher::{Names, Sealed, SharedKey};
+use peerage_core::rooms::wattswarm::envelope::Envelope;
 use peerage_core::rows::Record as _;
+use peerage_core::verify;
 use peerage_core::{Listener, Request, Response, Row, json};
+use serde_json::value::RawValue;
 
 use crate::bench::Bench;
 use crate::client::Client;
@@ -33,12 +37,14 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All targets.
 pub const TARGETS: &[Target] = &[
     ("command", command),
+    ("envelope", envelope),
     ("exchange", exchange),
     ("json", json),
     ("query", query),
     ("request", request),
     ("response", response),
     ("row", row),
+    ("sealed", sealed),
     ("text", text),
 ];
 
@@ -122,6 +128,63 @@ pub fn response(data: &[u8]) {
         let reply = response.encode();
         let again = request.decode_response(reply.status.as_u16(), &reply.body);
         assert_eq!(again, response);
+    }
+}
+
+/// An agent's envelope: it travels, is shown and is judged as the same, wherever it is read.
+pub fn envelope(data: &[u8]) {
+    let Ok(text) = serde_json::from_slice::<Box<RawValue>>(data) else {
+        return;
+    };
+    let Ok(read) = Envelope::read(&text) else {
+        return;
+    };
+    let raw = RawValue::from_string(read.raw().to_owned()).expect("what travels is JSON");
+    let again = Envelope::read(&raw).expect("what travels is an envelope");
+    assert_eq!(again, read);
+    assert_eq!(again.stored(), read.stored());
+    assert_eq!(again.request_id(), read.request_id());
+    let shown: serde_json::Value = serde_json::from_str(&read.stored()).expect("JSON is shown");
+    assert_eq!(shown["protocol"], read.protocol());
+    // Whoever the envelope says has sent it, so that cards are looked at too.
+    let source = shown["source_node_id"]
+        .as_str()
+        .and_then(|id| id.parse().ok());
+    let source = source.unwrap_or(PublicKey([7; 32]));
+    match (read.job_for(&source), again.job_for(&source)) {
+        (Ok(Some(job)), Ok(Some(other))) => {
+            assert_eq!(job.digest(), other.digest());
+            assert_eq!(verify::check(&[job]), verify::check(&[other]));
+        }
+        (Ok(None), Ok(None)) => {}
+        (Err(fault), Err(other)) => assert_eq!(fault, other),
+        (found, other) => panic!("{found:?} and {other:?}"),
+    }
+}
+
+/// A sealed message: the object that carries it is read as it was written, and what is not sealed
+/// for us does not open.
+pub fn sealed(data: &[u8]) {
+    let Ok(carried) = serde_json::from_slice::<Sealed>(data) else {
+        return;
+    };
+    let Ok(unpacked) = carried.unpack() else {
+        return;
+    };
+    assert_eq!(Sealed::new(&unpacked).unpack().as_ref(), Ok(&unpacked));
+    let names = Names {
+        sender: "a",
+        recipient: "b",
+        thread: "t",
+        message: "m",
+    };
+    if let Ok(key) = SharedKey::agree(&[7; 32], &unpacked.sender_key) {
+        assert!(
+            key.open(&names, unpacked.nonce, &unpacked.ciphertext)
+                .is_err()
+        );
+        let own = key.seal(&names, unpacked.nonce, data);
+        assert_eq!(key.open(&names, unpacked.nonce, &own).as_deref(), Ok(data));
     }
 }
 

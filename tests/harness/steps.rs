@@ -101,7 +101,7 @@ fn decode(site: &Site, routed: Routed<Route>, request: ParsedRequest) -> Result<
     let declared = request.declared();
     let body = match routed.body_max {
         Some(max) if declared.unwrap_or(0).max(request.body.len() as u64) > max as u64 => {
-            return Err(Outcome::Bare(Reply::too_large(declared)));
+            return Err(Outcome::Bare(routed.route.too_large(declared)));
         }
         Some(_) => request.body,
         None => Bytes::new(),

@@ -5,6 +5,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,7 +20,22 @@ fn peerage() -> Command {
 }
 
 fn run(args: &[&str]) -> Output {
-    peerage().args(args).output().expect("a process")
+    ended(peerage().args(args))
+}
+
+/// What a command says that must end by itself. One that goes on, because a setting that ought to
+/// be refused started a node, fails here rather than never.
+fn ended(command: &mut Command) -> Output {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let child = command.stderr(Stdio::piped()).spawn().expect("a process");
+    let id = child.id().to_string();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let output = receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        let _ = Command::new("kill").args(["-KILL", &id]).status();
+        panic!("{command:?} goes on after {PATIENCE:?}");
+    });
+    output.expect("an output")
 }
 
 fn complaint(output: &Output) -> String {
@@ -190,14 +207,11 @@ fn settings_that_are_wrong_are_named() {
     );
     check("", &["--api", "x"], "--api");
     check("", &["--p2p", "0.0.0.0:0"], "--public");
-    check("", &["--wattswarm-mode", "local"], "--wattswarm-mode");
+    check("", &["--wattswarm-mode", "sideways"], "--wattswarm-mode");
     let missing = run(&["--config", "/nowhere/peerage.toml"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(complaint(&missing).contains("/nowhere/peerage.toml"));
-    let output = peerage()
-        .env("PEERAGE_NETWORK", "moon")
-        .output()
-        .expect("a process");
+    let output = ended(peerage().env("PEERAGE_NETWORK", "moon"));
     assert_eq!(output.status.code(), Some(2));
     assert!(
         complaint(&output).contains("--network"),
@@ -253,11 +267,7 @@ fn list(dir: &Path, files: &mut Vec<std::path::PathBuf>) {
 #[test]
 fn a_wrong_variable_is_called_by_its_name() {
     let check = |args: &[&str], said: bool| {
-        let output = peerage()
-            .env("PEERAGE_THROTTLE_GLOBAL", "fast")
-            .args(args)
-            .output()
-            .expect("a process");
+        let output = ended(peerage().env("PEERAGE_THROTTLE_GLOBAL", "fast").args(args));
         assert_eq!(output.status.code(), Some(2));
         let text = complaint(&output);
         assert!(text.contains("--throttle-global"), "{text}");

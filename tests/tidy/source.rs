@@ -4,11 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files outside of a room's own folder that name the room: file, room, reason.
-const KNOWS_A_ROOM: &[(&str, &str, &str)] = &[(
-    "core/src/verify.rs",
-    "chainweb_mempool",
-    "a job holds the command whose signatures are checked",
-)];
+const KNOWS_A_ROOM: &[(&str, &str, &str)] = &[
+    (
+        "core/src/verify.rs",
+        "chainweb_mempool",
+        "a job holds the command whose signatures are checked",
+    ),
+    (
+        "core/src/verify.rs",
+        "wattswarm",
+        "a job holds the agent's claims that are checked",
+    ),
+];
 
 /// Lines of a file that is not a test.
 const LINES_MAX: usize = 700;

@@ -78,4 +78,6 @@ macro_rules! targets {
     };
 }
 
-targets!(command, exchange, json, query, request, response, row, text);
+targets!(
+    command, envelope, exchange, json, query, request, response, row, sealed, text
+);

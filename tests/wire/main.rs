@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 use peerage_core::commons::network::{ChainwebVersion, NetworkId};
 use peerage_core::http::{Head, Route, Site};
 use peerage_core::rooms::chainweb_mempool::{self as mempool, ChainId, key::TxHash};
-use peerage_core::rooms::{bans, chainweb_peers, cluster};
+use peerage_core::rooms::{bans, chainweb_peers, cluster, wattswarm};
 use peerage_core::rows::{Record as _, RowError};
 use peerage_core::{Listener, Request, Row, commons};
 use peerage_tests::{Draws, fuzz, generate};
@@ -35,6 +35,7 @@ fn requests_are_read_as_they_were_written() {
         let operator_only = match &request {
             Request::Bans(_) => true,
             Request::Cluster(request) => !request.is_of_nodes(),
+            Request::Wattswarm(request) => !matches!(request, wattswarm::Request::Deliver(_)),
             Request::ChainwebMempool(_) | Request::ChainwebPeers(_) => false,
         };
         let expected = (!operator_only).then_some(&request);
@@ -96,6 +97,7 @@ fn name(row: &Row) -> String {
         }
         Row::Bans(row) => match *row {},
         Row::ChainwebPeers(row) => match *row {},
+        Row::Wattswarm(row) => format!("wattswarm {:?}", row.key()),
         Row::Cluster(row) => format!("cluster {:?}", row.key()),
     }
 }
@@ -125,6 +127,7 @@ fn deleted_rows_keep_their_key() {
             }
             Row::Bans(row) => match row {},
             Row::ChainwebPeers(row) => match row {},
+            Row::Wattswarm(_) => return,
             Row::Cluster(row) => cluster_deleted(row).into(),
         };
         assert_eq!((deleted.key(), deleted.value()), (row.key(), None));
@@ -153,6 +156,7 @@ fn tables_have_one_owner() {
             chainweb_peers::Row::TABLES.contains(&table),
             cluster::Row::TABLES.contains(&table),
             mempool::Row::TABLES.contains(&table),
+            wattswarm::Row::TABLES.contains(&table),
         ]
         .into_iter()
         .filter(|owns| *owns)

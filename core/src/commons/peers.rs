@@ -24,6 +24,11 @@ use crate::time::WallTime;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerKey(Slot);
 
+impl PeerKey {
+    const FIRST: Self = Self(Slot::FIRST);
+    const LAST: Self = Self(Slot::LAST);
+}
+
 /// One peer as we know it.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -161,6 +166,11 @@ impl Peers {
         self.orders.holds_id(id)
     }
 
+    /// Everybody who has proved this key; one node may be known at several addresses.
+    pub fn of_key(&self, key: &PublicKey) -> impl Iterator<Item = &Peer> {
+        self.orders.of_key(key).filter_map(|key| self.get(key))
+    }
+
     /// All entries, in the order of their addresses.
     pub fn iter(&self) -> impl Iterator<Item = (PeerKey, &Peer)> {
         self.by_addr
@@ -231,6 +241,24 @@ impl Peers {
         Inserted::New
     }
 
+    /// Notes that whoever holds `key` was reached at an address. Somebody new is of no network, so no
+    /// page shows it; the place of somebody who went by another identity there is left alone.
+    pub(crate) fn met(
+        &mut self,
+        journal: &mut Journal,
+        info: PeerInfo,
+        public_key: PublicKey,
+        at: Insertion,
+    ) {
+        if let Some((key, peer)) = self.find(&info.address) {
+            if peer.info.id.is_none() || peer.info.id == info.id {
+                self.proved(journal, key, None, Some(public_key));
+            }
+            return;
+        }
+        self.enter(journal, info, public_key, at);
+    }
+
     /// Adds a peer that no network of this table has met, or notes the key of one that is known. A
     /// table without room does without it.
     pub(crate) fn acquaint(
@@ -243,15 +271,26 @@ impl Peers {
         if let Some((known, _)) = self.find(addr) {
             return self.proved(journal, known, None, Some(key));
         }
+        self.enter(journal, PeerInfo::new(None, addr.clone()), key, at);
+    }
+
+    /// Adds somebody who is of no network, if there is room.
+    fn enter(
+        &mut self,
+        journal: &mut Journal,
+        info: PeerInfo,
+        public_key: PublicKey,
+        at: Insertion,
+    ) {
         if self.len() >= at.peers_max && !self.evict(journal) {
             return;
         }
-        let info = PeerInfo::new(None, addr.clone());
+        let addr = info.address.clone();
         let mut peer = Peer::new(info, Networks::default(), at);
-        peer.key = Some(key);
-        let entry = self.add(peer);
-        self.by_addr.insert(addr.clone(), entry);
-        self.record(journal, entry);
+        peer.key = Some(public_key);
+        let key = self.add(peer);
+        self.by_addr.insert(addr, key);
+        self.record(journal, key);
     }
 
     /// Forgets a peer that was only acquainted.

@@ -58,7 +58,7 @@ impl Sessions {
     }
 
     /// All sessions.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
         self.slots.iter()
     }
 

@@ -124,6 +124,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// The `Content-Type`, if the answer has one.
     pub content_type: Option<&'static str>,
+    /// The methods that a path has, where another was asked for.
+    pub allow: Option<&'static str>,
     /// The body.
     pub body: Bytes,
 }
@@ -160,7 +162,17 @@ impl Reply {
         Self {
             status,
             content_type,
+            allow: None,
             body,
+        }
+    }
+
+    /// 405 without a body. `allow` names the methods that the path has.
+    #[must_use]
+    pub fn not_allowed(allow: &'static str) -> Self {
+        Self {
+            allow: Some(allow),
+            ..Self::empty(405)
         }
     }
 
@@ -247,6 +259,9 @@ impl Wardrobe {
         }
         if let Some(timestamp) = fields.get_mut(headers::X_SERVER_TIMESTAMP) {
             *timestamp = headers::server_timestamp(wall.as_secs());
+        }
+        if let Some(allow) = reply.allow {
+            fields.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         if method == Method::HEAD {
             let length = response.body().len();

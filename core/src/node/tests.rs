@@ -498,7 +498,10 @@ fn a_stock_peer_never_throttles_us() {
                         peers::Response::Page(Arc::new(peers::Page::default())).into()
                     }
                     Request::ChainwebPeers(_) => peers::Response::Added.into(),
-                    Request::Bans(_) | Request::ChainwebMempool(_) | Request::Cluster(_) => {
+                    Request::Bans(_)
+                    | Request::ChainwebMempool(_)
+                    | Request::Cluster(_)
+                    | Request::Wattswarm(_) => {
                         let mark = mempool::Mark { nonce: 7, since: 1 };
                         let hashes = Vec::new();
                         mempool::Response::Pending { hashes, mark }.into()

@@ -7,6 +7,7 @@ pub mod bans;
 pub mod chainweb_mempool;
 pub mod chainweb_peers;
 pub mod cluster;
+pub mod wattswarm;
 
 use bytes::Bytes;
 
@@ -369,6 +370,15 @@ macro_rules! rooms {
                 [$($module::http::route(site, head).is_some()),+].into_iter().filter(|claim| *claim).count()
             }
 
+            /// The answer to a body longer than the route reads. `declared` is its `Content-Length`,
+            /// if there was one.
+            #[must_use]
+            pub fn too_large(&self, declared: Option<u64>) -> Reply {
+                match self {
+                    $(Self::$name(_) => $module::http::too_large(declared),)+
+                }
+            }
+
             /// The request that the route and `body` make.
             ///
             /// # Errors
@@ -480,6 +490,7 @@ rooms! {
     chainweb_mempool: ChainwebMempool,
     chainweb_peers: ChainwebPeers,
     cluster: Cluster,
+    wattswarm: Wattswarm,
 }
 
 /// Why the node as a whole refuses a request.

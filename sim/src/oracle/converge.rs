@@ -121,7 +121,8 @@ pub fn pool(node: &Node) -> BTreeSet<(u8, [u8; 32])> {
             | AnyRow::Bans(_)
             | AnyRow::ChainwebPeers(_)
             | AnyRow::Cluster(_)
-            | AnyRow::Commons(_) => None,
+            | AnyRow::Commons(_)
+            | AnyRow::Wattswarm(_) => None,
         })
         .collect()
 }

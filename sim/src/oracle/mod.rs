@@ -3,6 +3,7 @@
 //! | oracle | what it wants |
 //! |---|---|
 //! | answers | every request is answered exactly once, none after its caller was seen to leave |
+//! | books | what a node counts is there, and nothing waits for ever |
 //! | bounds | no table or queue of a node outgrows its limit |
 //! | commits | commits are numbered without gaps |
 //! | converge | once faults stop, pools become equal and every node knows its peers |
@@ -14,9 +15,11 @@
 //! | panic | nothing panics |
 //! | wire | what crosses as bytes comes back equal |
 
+pub mod books;
 pub mod converge;
 pub mod durable;
 pub mod model;
+pub mod talk;
 
 use std::fmt;
 
@@ -28,6 +31,8 @@ use peerage_core::limits::{HINTS_MAX, LEARNED_MAX, RELOAD_CHUNK_MAX};
 pub enum Oracle {
     /// Every request is answered exactly once.
     Answers,
+    /// What is counted is there.
+    Books,
     /// No table outgrows its limit.
     Bounds,
     /// Commits are numbered without gaps.
@@ -52,8 +57,9 @@ pub enum Oracle {
 
 impl Oracle {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Answers,
+        Self::Books,
         Self::Bounds,
         Self::Commits,
         Self::Converge,
@@ -71,6 +77,7 @@ impl Oracle {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Answers => "answers",
+            Self::Books => "books",
             Self::Bounds => "bounds",
             Self::Commits => "commits",
             Self::Converge => "converge",

@@ -1,16 +1,24 @@
-//! What each room's reference model says of a node's answers.
+//! What each room's reference model says of a node's answers, and what a node owes its peers.
 //!
-//! A model sees what an outsider of the node sees: inputs in their order, with the node's clock, and
-//! what it answers and tells. It never looks into the node.
+//! A model sees what an outsider of the node sees: inputs in their order, with the node's clock, what
+//! it answers, tells and writes down. It never looks into the node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use peerage_core::commons::Row as CommonsRow;
-use peerage_core::commons::address::Hostname;
-use peerage_core::event::NodeEvent;
+use peerage_core::commons::address::PeerInfo;
+use peerage_core::commons::bans::BanKey;
+use peerage_core::ids::Fingerprint;
+use peerage_core::rooms::chainweb_mempool::key::TxHash;
+use peerage_core::rooms::chainweb_mempool::{ChainId, Query};
+use peerage_core::rooms::chainweb_peers::Event as PeersEvent;
 use peerage_core::rooms::{Event, Row, bans, chainweb_mempool, chainweb_peers};
 use peerage_core::time::Now;
-use peerage_core::{CallId, Config, Input, Output, Request, RequestId, Response};
+use peerage_core::{
+    Answer, CallId, Caller, Config, Input, Listener, Output, Request, RequestId, Response, Trust,
+};
+
+use super::talk::{Talk, What};
 
 /// The models of all rooms of one node, from one start to its end.
 #[derive(Clone, Debug)]
@@ -18,20 +26,41 @@ pub struct Models {
     bans: bans::model::Model,
     peers: chainweb_peers::model::Model,
     mempool: chainweb_mempool::model::Model,
+    /// What it says to its peers.
+    pub talk: Talk,
+    own: Fingerprint,
+    probes_max: usize,
+    private: bool,
+    draining: bool,
     owed: BTreeMap<RequestId, Owed>,
-    /// The chain of each lookup under way.
-    lookups: BTreeMap<CallId, chainweb_mempool::ChainId>,
 }
 
-/// A request that is not answered yet, with what was sure when it came.
+/// A request that is not answered yet.
 #[derive(Clone, Debug)]
-enum Owed {
-    Bans(bans::Request, bool),
-    /// The cluster's room has no model; only that it answers is looked at.
-    Cluster,
-    Mempool(Box<chainweb_mempool::model::Owed>),
+struct Owed {
+    /// Why it must be refused, if it must.
+    refused: Option<&'static str>,
+    of: Room,
+}
+
+/// What was sure when it came.
+#[derive(Clone, Debug)]
+enum Room {
+    Bans(bans::model::Owed),
+    Mempool(Box<chainweb_mempool::model::Owed>, Option<Given>),
     /// Who was surely banned.
-    Peers(chainweb_peers::Request, BTreeSet<Hostname>),
+    Peers(chainweb_peers::model::Owed, bans::model::Banned),
+    /// A room that has no model: only that it answers is looked at.
+    Cluster,
+    Wattswarm,
+}
+
+/// Commands that a peer gives and the node has not.
+#[derive(Clone, Debug)]
+struct Given {
+    by: Fingerprint,
+    chain: ChainId,
+    hashes: Vec<TxHash>,
 }
 
 impl Models {
@@ -39,72 +68,123 @@ impl Models {
     #[must_use]
     pub fn new(config: &Config, rows: &[Row]) -> Self {
         let known = config.known_peers.iter().map(|peer| peer.address.clone());
-        let kept = rows.iter().filter_map(|row| match row {
-            Row::Commons(CommonsRow::Peer(addr, _)) => Some(addr.clone()),
-            Row::Commons(_)
-            | Row::Bans(_)
-            | Row::ChainwebMempool(_)
-            | Row::ChainwebPeers(_)
-            | Row::Cluster(_) => None,
-        });
-        let pending = rows.iter().filter_map(|row| match row {
-            Row::ChainwebMempool(row) => Some(row),
-            Row::Commons(_) | Row::Bans(_) | Row::ChainwebPeers(_) | Row::Cluster(_) => None,
-        });
+        let (mut kept, mut banned, mut pending) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows {
+            if let Row::Commons(CommonsRow::Peer(addr, Some(_))) = row {
+                kept.push(addr.clone());
+            } else if let Row::Commons(CommonsRow::Ban(name, Some(ban))) = row {
+                banned.push((name.clone(), ban.clone()));
+            } else if let Row::ChainwebMempool(row) = row {
+                pending.push(row);
+            }
+        }
         Self {
-            bans: bans::model::Model::new(config.ban_window),
-            peers: chainweb_peers::model::Model::new(config.address.clone(), known.chain(kept)),
+            bans: bans::model::Model::new(config.ban_window, banned.into_iter()),
+            peers: chainweb_peers::model::Model::new(
+                config.address.clone(),
+                known,
+                kept.into_iter(),
+            ),
             mempool: chainweb_mempool::model::Model::new(
                 config.chains,
                 config.limits.recent_log_max,
-                pending,
+                pending.into_iter(),
             ),
+            talk: Talk::default(),
+            own: config.identity.fingerprint,
+            probes_max: config.limits.probes_max,
+            private: config.private,
+            draining: false,
             owed: BTreeMap::new(),
-            lookups: BTreeMap::new(),
         }
     }
 
     /// The node is given an input.
-    pub fn input(&mut self, now: Now, input: &Input) {
+    ///
+    /// # Errors
+    /// What was wrong with what it did before, if that can be told only now.
+    pub fn input(&mut self, now: Now, input: &Input) -> Result<(), String> {
+        self.bans.begin();
+        let before = self.talk.begin();
         match input {
-            Input::Request { id, request, .. } => {
-                let owed = match request {
-                    Request::Bans(request) => {
-                        Owed::Bans(request.clone(), self.bans.surely(now, &request.addr))
-                    }
-                    Request::ChainwebMempool(request) => {
-                        Owed::Mempool(Box::new(self.mempool.asked(now, request)))
-                    }
-                    Request::Cluster(_) => Owed::Cluster,
-                    Request::ChainwebPeers(request) => {
-                        if let chainweb_peers::Request::Put { peer, .. } = request {
-                            self.peers.met(&peer.address);
-                        }
-                        Owed::Peers(request.clone(), self.bans.hosts(now))
-                    }
-                };
-                self.owed.insert(*id, owed);
+            Input::Request { id, from, request } => {
+                let refused = self.refusal(now, from);
+                let of = self.asked(now, from, request);
+                self.owed.insert(*id, Owed { refused, of });
             }
-            Input::Reply { id, result } => {
-                let chain = self.lookups.remove(id);
-                match result.as_ref().map(|answer| &answer.response) {
-                    Ok(Response::ChainwebPeers(chainweb_peers::Response::Page(page))) => {
-                        for peer in &page.items {
-                            self.peers.met(&peer.address);
-                        }
-                    }
-                    Ok(Response::ChainwebMempool(chainweb_mempool::Response::Found(found))) => {
-                        if let Some(chain) = chain {
-                            self.mempool.given(chain, found);
-                        }
-                    }
-                    Ok(_) | Err(_) => {}
-                }
-            }
+            Input::Reply { id, result } => self.replied(now, *id, result.as_ref().ok()),
             Input::Hangup { id } => {
                 self.owed.remove(id);
             }
-            Input::Drain | Input::Persisted { .. } | Input::Tick | Input::Verdict { .. } => {}
+            Input::Drain => self.draining = true,
+            Input::Persisted { .. } | Input::Tick | Input::Verdict { .. } => {}
+        }
+        before
+    }
+
+    /// Why a caller must be refused, if it must.
+    fn refusal(&self, now: Now, from: &Caller) -> Option<&'static str> {
+        let banned = from.listener == Listener::P2p
+            && (from.cert).is_some_and(|cert| self.bans.banned(now).covers_cert(&cert));
+        if banned {
+            Some("who is banned")
+        } else if self.draining {
+            Some("while the node is about to stop")
+        } else {
+            None
+        }
+    }
+
+    fn asked(&mut self, now: Now, from: &Caller, request: &Request) -> Room {
+        match request {
+            Request::Bans(request) => Room::Bans(self.bans.asked(now, request)),
+            Request::ChainwebMempool(request) => {
+                let given = match (&request.body, from.cert) {
+                    (Query::Insert(commands), Some(cert)) => {
+                        let hashes = commands.iter().filter_map(|command| command.key().full());
+                        let fresh = |hash: &TxHash| !self.mempool.had(request.chain, hash);
+                        Some(Given {
+                            by: cert.fingerprint,
+                            chain: request.chain,
+                            hashes: hashes.filter(fresh).collect(),
+                        })
+                    }
+                    _ => None,
+                };
+                Room::Mempool(Box::new(self.mempool.asked(now, request)), given)
+            }
+            Request::ChainwebPeers(request) => {
+                if let chainweb_peers::Request::Put { peer, .. } = request {
+                    self.peers.met(&peer.address);
+                }
+                Room::Peers(self.peers.asked(request), self.bans.banned(now))
+            }
+            Request::Cluster(_) => Room::Cluster,
+            Request::Wattswarm(_) => Room::Wattswarm,
+        }
+    }
+
+    /// A call of the node's has ended.
+    fn replied(&mut self, now: Now, id: CallId, answer: Option<&Answer>) {
+        let response = answer.map(|answer| &answer.response);
+        let made = self.talk.ended(now, id, response);
+        if let Some(Response::ChainwebPeers(chainweb_peers::Response::Page(page))) = response {
+            for peer in &page.items {
+                self.peers.met(&peer.address);
+            }
+        }
+        let Some((made, response)) = made.zip(response) else {
+            return;
+        };
+        if (200..300).contains(&response.status()) {
+            self.peers.vouched(&made.to);
+        }
+        if let (
+            What::Lookup(chain),
+            Response::ChainwebMempool(chainweb_mempool::Response::Found(found)),
+        ) = (made.what, response)
+        {
+            self.mempool.given(chain, found);
         }
     }
 
@@ -114,43 +194,109 @@ impl Models {
     /// What is wrong with it.
     pub fn output(&mut self, now: Now, output: &Output) -> Result<(), String> {
         match output {
-            Output::Event(Event::Node(NodeEvent::Banned { addr })) => self.bans.banned(now, addr),
-            Output::Event(Event::Node(NodeEvent::BanExpired)) => self.bans.expired(now),
-            Output::Event(Event::Node(NodeEvent::Unbanned { .. })) => self.bans.unbanned(),
-            Output::Event(Event::ChainwebMempool(event)) => return self.mempool.told(now, event),
-            Output::Call { id, request, .. } => {
-                if let Request::ChainwebMempool(request) = request
-                    && matches!(request.body, chainweb_mempool::Query::Lookup(_))
-                {
-                    self.lookups.insert(*id, request.chain);
-                }
+            Output::Abandon { id } => {
+                self.talk.ended(now, *id, None);
+                Ok(())
             }
-            Output::Respond { id, response } => return self.answered(*id, response),
-            Output::Abandon { .. }
-            | Output::Commit { .. }
-            | Output::Event(_)
-            | Output::Verify { .. } => {}
+            Output::Call { id, to, request } => {
+                let pinned = match to.trust {
+                    Trust::Pinned(pin) => self.bans.forbids(now, &BanKey::Fingerprint(pin)),
+                    Trust::Anyone | Trust::Authorities => false,
+                };
+                if pinned || self.bans.forbids(now, &BanKey::of_address(&to.addr)) {
+                    return Err(format!("{} is called, who is banned", to.addr));
+                }
+                let had = |chain, hash: &TxHash| self.mempool.met(chain, hash);
+                self.talk.called(now, *id, to, request, &had)
+            }
+            Output::Commit { rows, .. } => rows.iter().try_for_each(|row| self.written(now, row)),
+            Output::Event(event) => self.told(now, event),
+            Output::Respond { id, response } => self.answered(now, *id, response),
+            Output::Verify { .. } => Ok(()),
+        }
+    }
+
+    fn written(&mut self, now: Now, row: &Row) -> Result<(), String> {
+        let Row::Commons(row) = row else {
+            return Ok(());
+        };
+        match row {
+            CommonsRow::Ban(name, ban) => self.bans.written(now, name, ban.as_ref()),
+            CommonsRow::Peer(addr, peer) => {
+                let id = peer.as_ref().and_then(|peer| peer.id.as_deref());
+                self.talk.written(addr, id, peer.is_some());
+                self.peers.written(addr, peer.is_some())
+            }
+            CommonsRow::Liveness(addr, Some(liveness)) => {
+                self.talk.reachable(addr, liveness);
+                Ok(())
+            }
+            CommonsRow::Liveness(_, None) => Ok(()),
+        }
+    }
+
+    fn told(&mut self, now: Now, event: &Event) -> Result<(), String> {
+        match event {
+            Event::ChainwebMempool(event) => self.mempool.told(now, event),
+            Event::ChainwebPeers(event) => self.peers_told(now, event),
+            Event::Bans(_) | Event::Cluster(_) | Event::Node(_) | Event::Wattswarm(_) => Ok(()),
+        }
+    }
+
+    fn peers_told(&mut self, now: Now, event: &PeersEvent) -> Result<(), String> {
+        match event {
+            PeersEvent::ProbeSent { addr } => self.talk.probes(addr, false),
+            PeersEvent::ProbeJoined { addr } => self.talk.probes(addr, true),
+            PeersEvent::PeerMismatch { addr } => self.talk.forgotten(addr),
+            PeersEvent::SessionEnded { addr, .. } => self.talk.over(addr, true),
+            PeersEvent::SessionFailed { addr, .. } => self.talk.over(addr, false),
+            PeersEvent::SessionOpened { network, addr } if !self.private => {
+                let banned = self.bans.banned(now);
+                // Whom the node knows it passes over; whom it must not ask it need not look at.
+                let look = |peer: &PeerInfo| {
+                    (peer.id != Some(self.own) && !self.peers.has(&peer.address))
+                        .then(|| !banned.covers(peer) && !self.peers.is_own(&peer.address))
+                };
+                return self.talk.opened(*network, addr, self.probes_max, &look);
+            }
+            PeersEvent::KnownPeerFailed { .. }
+            | PeersEvent::KnownPeerMismatch { .. }
+            | PeersEvent::PeerAdded { .. }
+            | PeersEvent::PeerPinned { .. }
+            | PeersEvent::PeerRefused { .. }
+            | PeersEvent::PeersPruned { .. }
+            | PeersEvent::SessionOpened { .. } => {}
         }
         Ok(())
     }
 
-    fn answered(&mut self, id: RequestId, response: &Response) -> Result<(), String> {
+    fn answered(&mut self, now: Now, id: RequestId, response: &Response) -> Result<(), String> {
         // Who is owed nothing is another oracle's to find.
         let Some(owed) = self.owed.remove(&id) else {
             return Ok(());
         };
-        match (&owed, response) {
+        match (owed.of, response) {
             (_, Response::Refused(_)) => Ok(()),
-            (Owed::Bans(request, surely), Response::Bans(response)) => {
-                bans::model::Model::answered(request, *surely, response)
+            (of, _) if owed.refused.is_some() => Err(format!(
+                "somebody is answered {}: {of:?}",
+                owed.refused.unwrap_or_default()
+            )),
+            (Room::Bans(owed), Response::Bans(response)) => {
+                self.bans.answered(now, &owed, response)
             }
-            (Owed::Cluster, Response::Cluster(_)) => Ok(()),
-            (Owed::Mempool(owed), Response::ChainwebMempool(response)) => {
-                self.mempool.answered(owed, response)
+            (Room::Mempool(owed, given), Response::ChainwebMempool(response)) => {
+                if let (Some(given), chainweb_mempool::Response::Inserted) = (given, response) {
+                    self.talk.given(&given.by, given.chain, &given.hashes);
+                }
+                self.mempool.answered(&owed, response)
             }
-            (Owed::Peers(request, banned), Response::ChainwebPeers(response)) => self
-                .peers
-                .answered(request, &|addr| banned.contains(&addr.host), response),
+            (Room::Peers(owed, banned), Response::ChainwebPeers(response)) => {
+                let still = self.bans.lasted(&banned, now);
+                (self.peers).answered(&owed, &|peer| banned.covers(peer), still, response)
+            }
+            (Room::Cluster, Response::Cluster(_)) | (Room::Wattswarm, Response::Wattswarm(_)) => {
+                Ok(())
+            }
             (_, response) => Err(format!("another room answers: {response:?}")),
         }
     }

@@ -15,6 +15,7 @@ use crate::exchange::{Place, Ticket};
 use crate::nemesis::Kind;
 use crate::options::Sabotage;
 use crate::oracle::Oracle;
+use crate::oracle::talk::silence_max;
 
 /// The pause between two looks of the oracles.
 pub(super) const AUDIT_EVERY: u64 = 1_000_000;
@@ -25,7 +26,7 @@ const DEADLINE_SLACK: u64 = 1_000;
 /// How long a node may take to look at the hints that it was started with.
 const RELOAD_TIME: u64 = 2_000_000;
 /// The longest that a node may owe an answer while it runs.
-const ANSWER_MAX: u64 = 60_000_000;
+const ANSWER_MAX: u64 = 20_000_000;
 /// What a run must never depend on; only that which is to be caught at it does.
 static LOOKS_OF_THE_PROCESS: AtomicU64 = AtomicU64::new(0);
 
@@ -74,6 +75,47 @@ impl World {
         });
     }
 
+    /// Whether what a node counts is there.
+    fn audit_books(&mut self, at: u64, node: u32) {
+        let host = &mut self.hosts[node as usize];
+        let free = host.free_since(at);
+        let wrote = std::mem::take(&mut host.wrote);
+        let Some(machine) = &host.node else { return };
+        self.findings.looked(Oracle::Books);
+        let books = crate::oracle::books::balance(machine);
+        let result = books.and_then(|()| host.waiting.look(at, free, wrote, machine));
+        if let Err(text) = result {
+            self.findings.miss(at, Some(node), Oracle::Books, text);
+        }
+    }
+
+    /// Whether a node goes on talking in its sessions.
+    fn audit_silence(&mut self, at: u64, node: u32) {
+        let host = &mut self.hosts[node as usize];
+        let (now, free) = (host.now(at), host.free_since(at));
+        let (Some(machine), Some(models)) = (&host.node, &mut host.models) else {
+            return;
+        };
+        // What waits for the disk, for a check or for the peer's patience is not forgotten.
+        let mut waits = 0;
+        machine.gauges(&mut |name, value| {
+            if matches!(
+                name,
+                "outputs_held" | "calls_paced" | "verifications_in_flight"
+            ) {
+                waits += value;
+            }
+        });
+        let silent = models.talk.silent(now, machine);
+        if waits > 0 || at - free.min(at) < silence_max(machine) {
+            return;
+        }
+        self.findings.looked(Oracle::Model);
+        if let Some(text) = silent {
+            self.findings.miss(at, Some(node), Oracle::Model, text);
+        }
+    }
+
     /// Looks at everything that waits for something.
     pub(crate) fn audit_waiting(&mut self, at: u64) {
         let longest = self.longest_call();
@@ -82,17 +124,19 @@ impl World {
         for (_, exchange) in self.exchanges.iter() {
             let by_node = exchange.call.is_some() && !exchange.given_up;
             let free_since = |node: u32| self.hosts[node as usize].unhurried_since(at);
-            // Answers wait for the disk, and the disk of a node that stays broken may never go on.
-            let writes_since = |node: u32| match &self.hosts[node as usize] {
-                host if host.disk.ailments.stalled => at,
-                host => host.unhurried_since(at),
-            };
+            let writes_since = |node: u32| self.hosts[node as usize].free_since(at);
             if by_node
                 && at.saturating_sub(exchange.sent.max(free_since(exchange.caller))) > longest
             {
                 late.push((exchange.sent, exchange.caller, Oracle::Deadlines));
             }
+            // Who crashed since then owes nothing.
+            let owes = |node: u32| {
+                let host = &self.hosts[node as usize];
+                host.node.is_some() && host.started < exchange.arrives
+            };
             if exchange.place == Place::Asked
+                && owes(exchange.callee)
                 && at.saturating_sub(exchange.arrives.max(writes_since(exchange.callee)))
                     > ANSWER_MAX
             {
@@ -114,6 +158,8 @@ impl World {
             self.audit_bounds(at, node);
             if self.hosts[node as usize].audited {
                 self.audit_export(at, node, true);
+                self.audit_books(at, node);
+                self.audit_silence(at, node);
             }
         }
         self.audit_waiting(at);

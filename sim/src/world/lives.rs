@@ -132,6 +132,7 @@ impl World {
         rows: Vec<Row>,
     ) {
         let host = &mut self.hosts[node as usize];
+        host.wrote = true;
         self.findings.looked(Oracle::Commits);
         let seen = match self.options.sabotage {
             Some(Sabotage::CommitsLost) if seq.0 == 3 => 4,

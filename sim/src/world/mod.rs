@@ -24,7 +24,7 @@ use crate::host::Host;
 use crate::nemesis::Fault;
 use crate::network::Network;
 use crate::options::{Options, Sabotage};
-use crate::oracle::Findings;
+use crate::oracle::{Findings, Oracle};
 use crate::roster::Roster;
 use crate::scenario::Answered;
 use crate::schedule::Key;
@@ -226,8 +226,10 @@ impl World {
             self.watchers
                 .each(|watch| watch.input(at, node, from, &input));
         }
-        if let Some(models) = &mut host.models {
-            models.input(now, &input);
+        if let Some(models) = &mut host.models
+            && let Err(text) = models.input(now, &input)
+        {
+            self.findings.miss(at, Some(node), Oracle::Model, text);
         }
         let request = match &input {
             Input::Request { id, request, .. } => Some((*id, request.scope())),

@@ -4,6 +4,7 @@ mod http;
 mod mempool;
 mod peers;
 mod text;
+mod wattswarm;
 
 use peerage_tests::vectors::{cases, text as text_of};
 use serde_json::Value;

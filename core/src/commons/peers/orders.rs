@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Networks, Peer, PeerKey};
 use crate::commons::network::NetworkId;
-use crate::ids::Fingerprint;
+use crate::ids::{Fingerprint, PublicKey};
 use crate::limits::PEER_FAILURES_MAX;
 use crate::time::WallTime;
 
@@ -17,6 +17,8 @@ use crate::time::WallTime;
 pub(super) struct Orders {
     /// How many entries go by each certificate.
     by_id: BTreeMap<Fingerprint, u32>,
+    /// Whoever has proved a key, by the key.
+    by_key: BTreeSet<(PublicKey, PeerKey)>,
     /// By network: whoever is not banned, by the number of failures and then the mark.
     groups: Vec<BTreeMap<u32, Vec<(u64, PeerKey)>>>,
     /// Whoever may be forgotten, the most useful first.
@@ -32,6 +34,7 @@ pub(super) struct Orders {
 pub(super) struct Places {
     key: PeerKey,
     id: Option<Fingerprint>,
+    public_key: Option<PublicKey>,
     seen: Seen,
     /// Failures and the last success; none for a peer that is never forgotten.
     worth: Option<(u32, Option<WallTime>)>,
@@ -55,6 +58,7 @@ impl Places {
         Self {
             key,
             id: peer.info.id,
+            public_key: peer.key,
             seen: Seen {
                 networks,
                 failures: peer.failures,
@@ -69,6 +73,12 @@ impl Orders {
     /// Grows with every change of what others are shown for `network`.
     pub(super) fn version(&self, network: NetworkId) -> u64 {
         self.versions.get(network.index()).copied().unwrap_or(0)
+    }
+
+    /// Whoever has proved this key.
+    pub(super) fn of_key(&self, key: &PublicKey) -> impl Iterator<Item = PeerKey> + use<'_> {
+        let (first, last) = ((*key, PeerKey::FIRST), (*key, PeerKey::LAST));
+        self.by_key.range(first..=last).map(|(_, key)| *key)
     }
 
     /// Whether some peer goes by this certificate.
@@ -107,12 +117,14 @@ impl Orders {
         self.show(places);
         self.note_worth(places);
         self.note_id(places.id);
+        self.note_key(places);
     }
 
     pub(super) fn leave(&mut self, places: &Places) {
         self.hide(places);
         self.forget_worth(places);
         self.drop_id(places.id);
+        self.drop_key(places);
     }
 
     /// A peer has moved, or stays where it was.
@@ -124,6 +136,10 @@ impl Orders {
         if after.worth != before.worth {
             self.forget_worth(before);
             self.note_worth(after);
+        }
+        if after.public_key != before.public_key {
+            self.drop_key(before);
+            self.note_key(after);
         }
         if after.id != before.id {
             self.drop_id(before.id);
@@ -202,6 +218,18 @@ impl Orders {
     fn note_id(&mut self, id: Option<Fingerprint>) {
         if let Some(id) = id {
             *self.by_id.entry(id).or_default() += 1;
+        }
+    }
+
+    fn note_key(&mut self, places: &Places) {
+        if let Some(key) = places.public_key {
+            self.by_key.insert((key, places.key));
+        }
+    }
+
+    fn drop_key(&mut self, places: &Places) {
+        if let Some(key) = places.public_key {
+            self.by_key.remove(&(key, places.key));
         }
     }
 

@@ -38,6 +38,10 @@ pub(crate) fn route(_: &Site, head: &Head<'_>) -> Option<Result<Routed<Route>, R
     })
 }
 
+pub(crate) fn too_large(declared: Option<u64>) -> Reply {
+    Reply::too_large(declared)
+}
+
 pub(crate) fn decode(_: &Site, route: Route, _: Bytes) -> Result<Request, Reply> {
     Ok(route)
 }

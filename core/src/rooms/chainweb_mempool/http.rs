@@ -58,6 +58,10 @@ fn read_mark(head: &Head<'_>) -> Result<Option<Mark>, String> {
     Ok(nonce.zip(since).map(|(nonce, since)| Mark { nonce, since }))
 }
 
+pub(crate) fn too_large(declared: Option<u64>) -> Reply {
+    Reply::too_large(declared)
+}
+
 pub(crate) fn decode(_: &Site, route: Route, body: Bytes) -> Result<Request, Reply> {
     let body = match route.resource {
         Resource::GetPending(mark) => Query::GetPending(mark),

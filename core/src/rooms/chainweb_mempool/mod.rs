@@ -142,7 +142,7 @@ impl Room for ChainwebMempool {
             unreachable!("calls are not checks");
         };
         let Verdict::Command(verdict) = verdict else {
-            unreachable!("the room has commands checked and nothing else");
+            unreachable!("commands are all that this room has checked");
         };
         self.checks -= 1;
         let Some(batch) = self.batches.get_mut(&id) else {
@@ -213,6 +213,8 @@ impl Room for ChainwebMempool {
         let sum = |of: fn(&Pool) -> usize| self.pools.iter().map(of).sum::<usize>() as u64;
         gauge("mempool_batches", self.batches.len() as u64);
         gauge("mempool_bytes", sum(Pool::bytes));
+        gauge("mempool_checks", self.checks as u64);
+        gauge("mempool_checks_bytes", self.checks_bytes as u64);
         gauge("mempool_pending", sum(Pool::len));
         gauge(
             "mempool_push_queue",

@@ -18,6 +18,8 @@ struct Chain {
     /// Every command that the node was ever given, or kept. Nothing else can be pending.
     /// Several may declare one hash, with other signatures.
     met: BTreeMap<TxHash, Vec<Arc<Command>>>,
+    /// Those that it ever held: kept from before it started, or taken since.
+    held: BTreeSet<TxHash>,
     /// Commands that were taken and not dropped since, with when they expire.
     taken: BTreeMap<TxHash, u64>,
     /// Since when taken commands were seen to be expired, by the clock that only counts. The wall
@@ -64,6 +66,7 @@ impl Model {
             if let Row::Pending(chain, hash, Some(command)) = row {
                 let chain = model.chains.entry(chain.0).or_default();
                 chain.met.entry(*hash).or_default().push(command.clone());
+                chain.held.insert(*hash);
             }
         }
         model
@@ -87,6 +90,18 @@ impl Model {
             log: chain.log.len(),
             gone: chain.gone(now),
         }
+    }
+
+    /// Whether the node ever took the command, or kept it.
+    #[must_use]
+    pub fn had(&self, chain: ChainId, hash: &TxHash) -> bool {
+        (self.chains.get(&chain.0)).is_some_and(|chain| chain.held.contains(hash))
+    }
+
+    /// Whether the node was ever given the command, or kept it.
+    #[must_use]
+    pub fn met(&self, chain: ChainId, hash: &TxHash) -> bool {
+        (self.chains.get(&chain.0)).is_some_and(|chain| chain.met.contains_key(hash))
     }
 
     /// Others gave the node commands.
@@ -118,6 +133,7 @@ impl Model {
                 }
                 chain.taken.insert(*hash, command.expires_at_micros());
                 chain.log.push(*hash);
+                chain.held.insert(*hash);
             }
             Event::TxDropped { chain, hash } => {
                 self.chains.entry(chain.0).or_default().taken.remove(hash);
@@ -258,9 +274,12 @@ impl Chain {
         }
         let from = since.and_then(|since| self.marks.get(&(since.nonce, since.since)).copied());
         let recent = from.filter(|from| owed.log - from < recent_log_max);
+        // A mark of another run, or one that is too old, gets everything.
+        let void = since.is_some_and(|since| since.nonce != nonce)
+            || from.is_some_and(|from| owed.log - from > recent_log_max);
         let taken_since: BTreeSet<TxHash> = match (since, recent) {
-            // A mark that is not ours, or too old, gets everything.
             (None, _) => self.log[..owed.log].iter().copied().collect(),
+            (Some(_), _) if void => self.log[..owed.log].iter().copied().collect(),
             (Some(_), Some(from)) => self.log[from..owed.log].iter().copied().collect(),
             (Some(_), None) => BTreeSet::new(),
         };

@@ -44,6 +44,11 @@ impl Probes {
         self.by_addr.len()
     }
 
+    /// How many count against whoever asked for them.
+    pub(super) fn counted(&self) -> usize {
+        self.learned + self.by_source.values().sum::<usize>()
+    }
+
     pub(super) fn queued(&self) -> usize {
         self.queue.len()
     }

@@ -38,6 +38,10 @@ pub(crate) fn route(site: &Site, head: &Head<'_>) -> Option<Result<Routed<Route>
     })
 }
 
+pub(crate) fn too_large(declared: Option<u64>) -> Reply {
+    Reply::too_large(declared)
+}
+
 pub(crate) fn decode(_: &Site, route: Route, body: Bytes) -> Result<Request, Reply> {
     match route {
         Route::Page(network, query) => Ok(Request::Page { network, query }),

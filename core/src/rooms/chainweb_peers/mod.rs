@@ -118,6 +118,7 @@ impl Room for ChainwebPeers {
 
     fn gauges(&self, gauge: &mut dyn FnMut(&'static str, u64)) {
         gauge("peers_learned_waiting", self.probes.queued() as u64);
+        gauge("probes_counted", self.probes.counted() as u64);
         gauge("probes_in_flight", self.probes.len() as u64);
     }
 }

@@ -1,12 +1,14 @@
-//! The reference model: which pages of peers are right, from what an outsider sees.
+//! The reference model: which pages of peers are right, and who may be in the table, from what an
+//! outsider sees.
 //!
-//! Written from Chainweb's peer API, not from this room. Who is in a page must have been given to the
-//! node by somebody; a page never shows the node itself or anybody who is surely banned.
+//! Written from Chainweb's peer API, not from this room. Whoever comes into the table was told of by
+//! somebody and has answered; a page shows the table, never the node itself nor anybody who is
+//! banned.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::types::{Refusal, Request, Response};
-use crate::commons::address::HostAddr;
+use crate::commons::address::{HostAddr, PeerInfo};
 use crate::http::page::{Cursor, PageQuery};
 use crate::limits::{PAGE_DEFAULT, PAGE_MAX};
 
@@ -16,15 +18,39 @@ pub struct Model {
     own: HostAddr,
     /// Everybody of whom the node was ever told, or whom it kept.
     met: BTreeSet<HostAddr>,
+    /// Everybody who ever answered well, or who needs no proof.
+    vouched: BTreeSet<HostAddr>,
+    /// Who is in the table.
+    table: BTreeSet<HostAddr>,
+    /// Who has left it, with how many had left before.
+    left: BTreeMap<HostAddr, u64>,
+    leavings: u64,
+}
+
+/// A question, and how many had left the table when it came.
+#[derive(Clone, Debug)]
+pub struct Owed {
+    request: Request,
+    leavings: u64,
 }
 
 impl Model {
-    /// The model of a node that starts with these peers.
+    /// The model of a node that starts with these peers of its operator's and these kept ones.
     #[must_use]
-    pub fn new(own: HostAddr, kept: impl Iterator<Item = HostAddr>) -> Self {
+    pub fn new(
+        own: HostAddr,
+        known: impl Iterator<Item = HostAddr>,
+        kept: impl Iterator<Item = HostAddr>,
+    ) -> Self {
+        let known: BTreeSet<HostAddr> = known.collect();
+        let table: BTreeSet<HostAddr> = kept.collect();
         Self {
             own,
-            met: kept.collect(),
+            met: known.union(&table).cloned().collect(),
+            vouched: known,
+            table,
+            left: BTreeMap::new(),
+            leavings: 0,
         }
     }
 
@@ -33,29 +59,88 @@ impl Model {
         self.met.insert(addr.clone());
     }
 
-    /// The node answers. `banned` tells who was surely banned when it was asked.
+    /// A peer has answered well.
+    pub fn vouched(&mut self, addr: &HostAddr) {
+        self.vouched.insert(addr.clone());
+    }
+
+    /// Whether the peer is in the table.
+    #[must_use]
+    pub fn has(&self, addr: &HostAddr) -> bool {
+        self.table.contains(addr)
+    }
+
+    /// Whether the address is the node's own.
+    #[must_use]
+    pub fn is_own(&self, addr: &HostAddr) -> bool {
+        *addr == self.own
+    }
+
+    /// The node writes a peer, or forgets one.
+    ///
+    /// # Errors
+    /// Why that cannot be.
+    pub fn written(&mut self, addr: &HostAddr, present: bool) -> Result<(), String> {
+        if !present {
+            if self.table.remove(addr) {
+                self.leavings += 1;
+                self.left.insert(addr.clone(), self.leavings);
+            }
+            return Ok(());
+        }
+        let new = self.table.insert(addr.clone());
+        if *addr == self.own {
+            Err("the node took itself for a peer".to_owned())
+        } else if new && !self.met.contains(addr) {
+            Err(format!("{addr} was taken, of whom nobody told"))
+        } else if new && !self.vouched.contains(addr) {
+            Err(format!("{addr} was taken, who never answered well"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The node is asked. Tells what it owes.
+    #[must_use]
+    pub fn asked(&self, request: &Request) -> Owed {
+        Owed {
+            request: request.clone(),
+            leavings: self.leavings,
+        }
+    }
+
+    /// The node answers. `banned` tells who was surely banned when it was asked, `still` whether
+    /// that has not changed.
     ///
     /// # Errors
     /// What is wrong with the answer.
     pub fn answered(
         &self,
-        request: &Request,
-        banned: &dyn Fn(&HostAddr) -> bool,
+        owed: &Owed,
+        banned: &dyn Fn(&PeerInfo) -> bool,
+        still: bool,
         response: &Response,
     ) -> Result<(), String> {
-        match (request, response) {
+        match (&owed.request, response) {
             (Request::Page { query, .. }, Response::Page(page)) => {
                 let items: Vec<&HostAddr> = page.items.iter().map(|peer| &peer.address).collect();
                 self.page(query, &items, page.next)?;
-                match items.iter().find(|addr| banned(addr)) {
-                    Some(addr) => Err(format!("a page shows {addr}, who is banned")),
+                let there = |addr: &HostAddr| {
+                    self.table.contains(addr)
+                        || (self.left.get(addr)).is_some_and(|when| *when > owed.leavings)
+                };
+                if let Some(addr) = items.iter().find(|addr| !there(addr)) {
+                    return Err(format!("a page shows {addr}, who is not in the table"));
+                }
+                match page.items.iter().find(|peer| banned(peer)) {
+                    Some(peer) => Err(format!("a page shows {}, who is banned", peer.address)),
                     None => Ok(()),
                 }
             }
             (Request::Put { peer, .. }, Response::Added) => {
                 if peer.address == self.own {
                     Err("the node took itself for a peer".to_owned())
-                } else if banned(&peer.address) {
+                } else if still && banned(peer) {
                     Err(format!("{} was taken, who is banned", peer.address))
                 } else {
                     Ok(())
@@ -95,9 +180,6 @@ impl Model {
         if distinct.len() != items.len() {
             return Err("a page shows a peer twice".to_owned());
         }
-        if let Some(strange) = items.iter().find(|addr| !self.met.contains(**addr)) {
-            return Err(format!("a page shows {strange}, of whom nobody told"));
-        }
         if items.contains(&&self.own) {
             return Err("a page shows the node itself".to_owned());
         }
@@ -129,11 +211,18 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    /// A model of a node at 9.9.9.9:1 with two peers, of which one was kept.
+    fn model() -> Model {
+        let kept = std::iter::once(addr("1.1.1.1:1"));
+        let mut model = Model::new(addr("9.9.9.9:1"), std::iter::empty(), kept);
+        model.met(&addr("2.2.2.2:1"));
+        model.vouched(&addr("2.2.2.2:1"));
+        model.written(&addr("2.2.2.2:1"), true).expect("well met");
+        model
+    }
+
     /// What the model says of a page of these peers, asked for with this limit and position.
     fn check(shown: &[&str], limit: u64, from: i64, next: Option<u64>) -> Result<(), String> {
-        let mut model = Model::new(addr("9.9.9.9:1"), std::iter::once(addr("1.1.1.1:1")));
-        model.met(&addr("2.2.2.2:1"));
-        model.met(&addr("9.9.9.9:1"));
         let request = Request::Page {
             network: NetworkId::Cut,
             query: PageQuery {
@@ -146,14 +235,20 @@ mod tests {
             .map(|text| PeerInfo::new(None, addr(text)))
             .collect();
         let response = Response::Page(Arc::new(Page::new(items, next)));
-        model.answered(&request, &|addr| addr.port == 7, &response)
+        let mut model = model();
+        model.met(&addr("7.7.7.7:7"));
+        model.vouched(&addr("7.7.7.7:7"));
+        model.written(&addr("7.7.7.7:7"), true).expect("well met");
+        let owed = model.asked(&request);
+        model.answered(&owed, &|peer| peer.address.port == 7, true, &response)
     }
 
     #[test]
-    fn pages_show_those_of_whom_somebody_told() {
+    fn pages_show_those_who_are_in_the_table() {
         assert_eq!(check(&["1.1.1.1:1", "2.2.2.2:1"], 2, 3, Some(5)), Ok(()));
         for (shown, limit, next, why) in [
-            (&["3.3.3.3:1"][..], 5, None, "of whom nobody told"),
+            (&["3.3.3.3:1"][..], 5, None, "not in the table"),
+            (&["7.7.7.7:7"], 5, None, "who is banned"),
             (&["9.9.9.9:1"], 5, None, "the node itself"),
             (&["1.1.1.1:1", "1.1.1.1:1"], 5, None, "twice"),
             (&["1.1.1.1:1", "2.2.2.2:1"], 1, None, "1 were asked for"),
@@ -162,5 +257,36 @@ mod tests {
             let error = check(shown, limit, 3, next).expect_err(why);
             assert!(error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn whoever_is_taken_was_told_of_and_has_answered() {
+        let mut model = model();
+        let stranger = addr("3.3.3.3:1");
+        let error = model.written(&stranger, true).expect_err("a stranger");
+        assert!(error.contains("of whom nobody told"), "{error}");
+        model.written(&stranger, false).expect("it may leave");
+        model.met(&stranger);
+        let error = model.written(&stranger, true).expect_err("no answer");
+        assert!(error.contains("never answered well"), "{error}");
+        let error = model.written(&addr("9.9.9.9:1"), true).expect_err("itself");
+        assert!(error.contains("took itself"), "{error}");
+    }
+
+    #[test]
+    fn who_left_after_the_question_may_be_shown() {
+        let mut model = model();
+        let query = PageQuery::default();
+        let network = NetworkId::Cut;
+        let owed = model.asked(&Request::Page { network, query });
+        model.written(&addr("1.1.1.1:1"), false).expect("it left");
+        let page = |model: &Model, owed: &Owed| {
+            let items = vec![PeerInfo::new(None, addr("1.1.1.1:1"))];
+            let response = Response::Page(Arc::new(Page::new(items, None)));
+            model.answered(owed, &|_| false, true, &response)
+        };
+        assert_eq!(page(&model, &owed), Ok(()));
+        let late = model.asked(&Request::Page { network, query });
+        page(&model, &late).expect_err("it had left before");
     }
 }

@@ -1,0 +1,224 @@
+//! Contact material: what nodes tell of how they are reached and written to.
+//!
+//! Ours is JSON with `node_id`, `listen_addrs` (the P2P listener as `host:port`), `fingerprint` (of
+//! the certificate, base64url), `encryption.private_message` and `generated_at`, signed by the node's
+//! key. Of others' we read the same fields and keep the rest as it is. A signature is not checked:
+//! whoever is reached at an address must prove the node's key, and whoever passes on a key for
+//! messages is an operator or has proved to be the node.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer as _, SigningKey};
+use serde_json::{Value, json};
+
+use super::records::{Handshake, Json, Metadata, NodeId};
+use super::rows::{Contact, Row};
+use super::types::{Event, Introduction, Material, Refusal, Response};
+use super::{Wattswarm, cipher};
+use crate::commons::address::{HostAddr, is_reserved};
+use crate::commons::peers::Peer;
+use crate::config::Config;
+use crate::cx::Cx;
+use crate::ids::{Fingerprint, PublicKey};
+use crate::limits::{CONTACT_ADDRESSES_MAX, CONTACT_BYTES_MAX};
+use crate::output::{Endpoint, Part, Trust, Via};
+use crate::time::Now;
+
+/// What this node says of itself.
+pub(super) fn own_material(config: &Config, now: Now) -> Material {
+    let generated_at = super::millis(now.wall);
+    let identity = &config.identity;
+    let dm_key = cipher::x25519_public(&cipher::dm_secret(&identity.secret));
+    let material_json = json!({
+        "encryption": { "private_message": {
+            "cipher": cipher::CIPHER,
+            "key_agreement": cipher::KEY_AGREEMENT,
+            "public_key_b64": STANDARD.encode(dm_key),
+            "scheme": cipher::SCHEME,
+        }},
+        "fingerprint": identity.fingerprint.to_string(),
+        "generated_at": generated_at,
+        "listen_addrs": [config.address.to_string()],
+        "node_id": identity.public_key.to_string(),
+    })
+    .to_string();
+    let signature = SigningKey::from_bytes(&identity.secret).sign(material_json.as_bytes());
+    Material {
+        signature: Some(super::ids::hex(&signature.to_bytes()).into()),
+        material_json: material_json.into(),
+        generated_at: i64::try_from(generated_at).unwrap_or(i64::MAX),
+    }
+}
+
+/// What we read of material.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) addresses: Vec<HostAddr>,
+    pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) dm_key: Option<Arc<str>>,
+}
+
+impl Facts {
+    pub(super) fn read(material: &Material) -> Self {
+        let Ok(value) = serde_json::from_str::<Value>(&material.material_json) else {
+            return Self::default();
+        };
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let addresses = value["listen_addrs"].as_array().into_iter().flatten();
+        Self {
+            addresses: addresses
+                .take(CONTACT_ADDRESSES_MAX)
+                .filter_map(|addr| addr.as_str()?.parse().ok())
+                .collect(),
+            fingerprint: text(&value["fingerprint"]).and_then(|text| text.parse().ok()),
+            dm_key: text(&value["encryption"]["private_message"]["public_key_b64"]).map(Arc::from),
+        }
+    }
+}
+
+/// A contact with what was read of it.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) contact: Contact,
+    pub(super) facts: Facts,
+}
+
+impl Known {
+    pub(super) fn new(contact: Contact) -> Self {
+        let facts = Facts::read(&contact.material);
+        Self { contact, facts }
+    }
+
+    /// What the peer list shows of it.
+    pub(super) fn metadata(&self, id: &NodeId) -> Metadata {
+        let Contact {
+            material,
+            identified,
+            first_at,
+            last_at,
+            ..
+        } = &self.contact;
+        let object = serde_json::from_str::<Value>(&material.material_json);
+        let is_object = object.is_ok_and(|value| value.is_object());
+        Metadata {
+            node_id: id.clone(),
+            listen_addrs: self
+                .facts
+                .addresses
+                .iter()
+                .map(|addr| addr.to_string().into())
+                .collect(),
+            protocols: Vec::new(),
+            handshake_status: if *identified {
+                Handshake::Identified
+            } else {
+                Handshake::ContactMaterial
+            },
+            contact_material: is_object.then(|| Json(material.material_json.trim().into())),
+            contact_material_signature: material.signature.clone(),
+            contact_material_updated_at: u64::try_from(material.generated_at).ok(),
+            first_identified_at: *first_at,
+            last_identified_at: *last_at,
+        }
+    }
+}
+
+impl Wattswarm {
+    /// An operator passes on how a node is reached.
+    pub(super) fn introduce(&mut self, cx: &mut Cx<'_, Self>, asked: Introduction) -> Response {
+        let invalid = |text: &str| Response::Refused(Refusal::Invalid(text.into()));
+        let material = asked.material;
+        let id = match self.remote(&asked.remote) {
+            Ok(id) => id,
+            Err(text) => return Response::Refused(Refusal::Invalid(text)),
+        };
+        if material.generated_at <= 0 {
+            return invalid("contact material generated_at is required");
+        }
+        if material.material_json.len() > CONTACT_BYTES_MAX {
+            return invalid("contact material exceeds configured max bytes");
+        }
+        if !self.learn(cx, &id, material, false) {
+            return invalid("no room for more contact material");
+        }
+        self.heard_of(cx, &id);
+        Response::ContactSaved(id)
+    }
+
+    /// Keeps contact material; tells whether there was room for it.
+    pub(super) fn learn(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: &NodeId,
+        material: Material,
+        identified: bool,
+    ) -> bool {
+        let now = super::millis(cx.now().wall);
+        let before = self.contacts.get(id);
+        if before.is_some_and(|known| {
+            known.contact.material == material && known.contact.identified == identified
+        }) {
+            return true;
+        }
+        if material.material_json.len() > CONTACT_BYTES_MAX
+            || (before.is_none() && self.contacts.len() >= cx.limits().contacts_max)
+        {
+            cx.event(Event::TableFull { table: "contacts" });
+            return false;
+        }
+        let facts = Facts::read(&material);
+        let known_key = before.and_then(|known| known.contact.dm_key.clone());
+        let contact = Contact {
+            dm_key: facts.dm_key.clone().or(known_key),
+            first_at: before.map_or(now, |known| known.contact.first_at),
+            last_at: now,
+            material,
+            identified,
+        };
+        cx.put(Row::Contact(id.clone(), Some(contact.clone())));
+        cx.event(Event::ContactLearned { node: id.clone() });
+        let key = id.key();
+        let known = Known { contact, facts };
+        if let Some(key) = key {
+            self.keys.remove(&key);
+        }
+        self.neighbours.describe(id, Some(known.metadata(id)));
+        self.contacts.insert(id.clone(), known);
+        true
+    }
+
+    /// Where a node may be reached, the surest first. Nothing while it is banned.
+    pub(super) fn endpoints(&self, cx: &Cx<'_, Self>, key: &PublicKey) -> Vec<Endpoint> {
+        let commons = cx.commons();
+        let wall = cx.now().wall;
+        if super::list::is_banned_key(commons, wall, key) {
+            return Vec::new();
+        }
+        let endpoint = |addr: HostAddr, pin: Option<Fingerprint>| Endpoint {
+            addr,
+            trust: pin.map_or(Trust::Anyone, Trust::Pinned),
+            via: Via::Tls,
+            part: Part::Body,
+        };
+        let met = commons.peers.of_key(key);
+        let mut found: Vec<Endpoint> = met
+            .filter(|peer: &&Peer| !peer.is_banned())
+            .map(|peer| endpoint(peer.info.address.clone(), peer.info.id))
+            .collect();
+        let told = self.contacts.get(&NodeId::from(*key));
+        let public = cx.config().network.peer_validation();
+        for addr in told.iter().flat_map(|known| &known.facts.addresses) {
+            let pin = told.and_then(|known| known.facts.fingerprint);
+            let told = crate::commons::address::PeerInfo::new(pin, addr.clone());
+            let known = found.iter().any(|endpoint| endpoint.addr == *addr);
+            let allowed = !(public && is_reserved(&addr.host));
+            if allowed && !known && *addr != cx.config().address && !commons.is_banned(wall, &told)
+            {
+                found.push(endpoint(addr.clone(), pin));
+            }
+        }
+        found
+    }
+}

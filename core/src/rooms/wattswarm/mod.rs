@@ -1,0 +1,661 @@
+//! WattSwarm's peers API: whom we have met, relationships, and direct messages.
+//!
+//! How two nodes come to the same opinion of their relationship is in `agreement.rs`, what an action
+//! makes of it in `relationship.rs` and `ledger.rs`; `delivery.rs` and `receive.rs` are the two ends of
+//! what passes between nodes. Rule: the published Peers API and its original, as the project's
+//! specification settles them.
+//!
+//! An operator's envelope is checked here as its receiver would, signatures included, so that a node
+//! never takes an action that the other one must refuse for good.
+
+mod agreement;
+pub mod cipher;
+mod contact;
+mod delivery;
+mod dm;
+pub mod envelope;
+pub mod http;
+pub mod ids;
+mod ledger;
+mod list;
+mod receive;
+pub mod records;
+pub mod relationship;
+mod rows;
+mod shelf;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use agreement::{Own, Progress};
+pub use list::{Neighbour, PeerList};
+pub use receive::Reading;
+pub use rows::{Contact, Letterbox, PairRecord, Row, Sighting};
+pub use shelf::{Listing, Shelved};
+pub use types::{
+    Act, Delivery, Draft, Errand, Event, Greeting, Introduction, Letter, Material, Network, Note,
+    Parcel, Posted, Receipt, Refusal, Request, Response, Sent, Status, Taken, Then, Timer,
+};
+
+use self::agreement::{Moved, Pair};
+use self::delivery::{Item, Line};
+use self::records::{Actor, DeliveryState, Direction, NodeId, Relations, Relationship, State};
+use self::relationship::{Deed, Outcome};
+use crate::commons::Notice;
+use crate::config::{Config, WattswarmMode};
+use crate::cx::Cx;
+use crate::ids::PublicKey;
+use crate::input::{Answer, CallError, Caller, RequestId};
+use crate::node::RestoreError;
+use crate::rng::Stream;
+use crate::rooms::{self, Room, Scope};
+use crate::time::{Now, WallTime};
+use crate::verify::Verdict;
+
+/// The room.
+#[derive(Clone, Debug)]
+pub struct Wattswarm {
+    own: PublicKey,
+    pairs: BTreeMap<NodeId, Pair>,
+    /// What is shown of `pairs`.
+    relations: shelf::Shelf<Relations>,
+    conversations: dm::Conversations,
+    contacts: BTreeMap<NodeId, contact::Known>,
+    neighbours: list::Neighbours,
+    lines: BTreeMap<NodeId, Line>,
+    /// Items in all lines.
+    waiting: usize,
+    /// The place of the next item in its line.
+    next_place: u64,
+    /// Keys agreed on with others.
+    keys: BTreeMap<PublicKey, cipher::SharedKey>,
+    /// Our own key for messages.
+    dm_key: [u8; 32],
+    /// What we say of ourselves; there from the start of a run.
+    own_material: Option<Arc<Material>>,
+    /// Whether an operator has switched the node on or off.
+    running: Option<bool>,
+    /// Changes of relationships so far.
+    changes: u64,
+    /// Envelopes that are being checked.
+    checks: usize,
+}
+
+impl Room for Wattswarm {
+    const SCOPE: Scope = Scope::Wattswarm;
+    type Request = Request;
+    type Response = Response;
+    type Then = Then;
+    type Row = Row;
+    type Timer = Timer;
+
+    fn new(config: &Config, _: &mut Stream) -> Self {
+        Self {
+            own: config.identity.public_key,
+            pairs: BTreeMap::new(),
+            relations: shelf::Shelf::default(),
+            conversations: dm::Conversations::default(),
+            contacts: BTreeMap::new(),
+            neighbours: list::Neighbours::default(),
+            lines: BTreeMap::new(),
+            waiting: 0,
+            next_place: 0,
+            keys: BTreeMap::new(),
+            dm_key: cipher::x25519_public(&cipher::dm_secret(&config.identity.secret)),
+            own_material: None,
+            running: None,
+            changes: 0,
+            checks: 0,
+        }
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_, Self>) {
+        self.own_material = Some(contact::own_material(cx.config(), cx.now()).into());
+        self.complete_sightings();
+        self.recall(cx);
+        self.start_lines(cx);
+    }
+
+    fn request(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, from: &Caller, request: Request) {
+        let response = match request {
+            Request::Act(act) => return self.screen(cx, id, Errand::Act(act)),
+            Request::Send(draft) => return self.screen(cx, id, Errand::Send(draft)),
+            Request::Deliver(delivery) => return self.receive(cx, id, from, delivery),
+            Request::Contact(asked) => self.introduce(cx, asked),
+            Request::Head => Response::Head(self.changes + self.conversations.messages() as u64),
+            Request::List => Response::List(Arc::new(self.list(cx))),
+            Request::Messages { thread } => Response::Messages {
+                messages: self.conversations.messages_of(&thread),
+                thread,
+            },
+            Request::Network => Response::Network(Arc::new(Network {
+                network_enabled: in_network(cx),
+                local_peer_id: cx.config().identity.public_key.into(),
+                listen_addrs: vec![cx.config().address.to_string().into()],
+            })),
+            Request::OwnContact => match &self.own_material {
+                Some(material) => Response::OwnContact(material.clone()),
+                None => Response::Refused(Refusal::Busy),
+            },
+            Request::Relationships => Response::Relationships(self.relations.listing()),
+            Request::Run(running) => {
+                self.running = Some(running);
+                cx.put(Row::Running(self.running));
+                Response::Done
+            }
+            Request::Status => Response::Status(Arc::new(Status {
+                running: self.running.unwrap_or_else(|| in_network(cx)),
+                node_id: cx.config().identity.public_key.into(),
+                mode: cx.config().wattswarm.mode.name().into(),
+            })),
+            Request::Threads => Response::Threads(self.conversations.threads()),
+        };
+        cx.respond(id, response);
+    }
+
+    fn reply(&mut self, cx: &mut Cx<'_, Self>, then: Then, result: Result<Answer, CallError>) {
+        match then {
+            Then::Delivered { to, at, delivery } => {
+                self.delivered(cx, to, &at, &delivery, result);
+            }
+            Then::Checked { .. } | Then::Judged(_) => unreachable!("checks are not calls"),
+        }
+    }
+
+    fn verdict(&mut self, cx: &mut Cx<'_, Self>, then: Then, verdict: Verdict) {
+        self.checks -= 1;
+        let verdict = envelope_verdict(&verdict);
+        match then {
+            Then::Checked { id, errand } => match verdict {
+                Ok(()) => self.carry_out(cx, id, &errand),
+                Err(text) => refuse(cx, id, text),
+            },
+            Then::Judged(reading) => self.judged(cx, *reading, verdict),
+            Then::Delivered { .. } => unreachable!("calls are not checks"),
+        }
+    }
+
+    fn timer(&mut self, cx: &mut Cx<'_, Self>, timer: Timer) {
+        match timer {
+            Timer::Retry(key) => self.retry(cx, &key),
+        }
+    }
+
+    fn notice(&mut self, cx: &mut Cx<'_, Self>, notice: &Notice) {
+        match notice {
+            Notice::Banned(_) => self.judge(cx),
+            Notice::Unbanned => {
+                self.judge(cx);
+                self.look_again(cx);
+            }
+            Notice::SessionOpened(session) | Notice::SessionProven(session) => {
+                if let Some(id) = self.session_peer(cx, *session) {
+                    self.heard_from(cx, &id);
+                }
+            }
+            Notice::PeersChanged(_)
+            | Notice::SessionFailed(_)
+            | Notice::SessionMismatched(_)
+            | Notice::SessionClosed(_) => {}
+        }
+    }
+
+    fn restore(&mut self, _: Now, row: Row) -> Result<(), RestoreError> {
+        self.restore_row(row);
+        Ok(())
+    }
+
+    fn export(&self, rows: &mut Vec<rooms::Row>) {
+        let mut put = |row: Row| rows.push(row.into());
+        for (id, pair) in &self.pairs {
+            put(Row::Pair(id.clone(), Some(pair_record(pair))));
+            for (request, bond) in &pair.base.requests {
+                put(Row::Request(
+                    id.clone(),
+                    request.clone(),
+                    Some(bond.clone()),
+                ));
+            }
+            for (seq, own) in &pair.own {
+                put(Row::Action(id.clone(), *seq, Some(own.clone())));
+            }
+        }
+        for (id, known) in &self.contacts {
+            put(Row::Contact(id.clone(), Some(known.contact.clone())));
+        }
+        for (key, sighting) in self.neighbours.sightings() {
+            put(Row::Seen(key, Some(sighting)));
+        }
+        if self.running.is_some() {
+            put(Row::Running(self.running));
+        }
+        self.export_messages(&mut put);
+    }
+
+    fn gauges(&self, gauge: &mut dyn FnMut(&'static str, u64)) {
+        gauge("wattswarm_contacts", self.contacts.len() as u64);
+        gauge("wattswarm_message_bytes", self.conversations.bytes() as u64);
+        gauge("wattswarm_messages", self.conversations.messages() as u64);
+        gauge("wattswarm_neighbours", self.neighbours.len() as u64);
+        gauge("wattswarm_outbox", self.waiting as u64);
+        gauge("wattswarm_relationships", self.pairs.len() as u64);
+        gauge("wattswarm_threads", self.conversations.len() as u64);
+    }
+}
+
+/// What a check of an envelope found.
+fn envelope_verdict(verdict: &Verdict) -> Result<(), String> {
+    let Verdict::Envelope(verdict) = verdict else {
+        unreachable!("the room has envelopes checked and nothing else");
+    };
+    verdict.map_err(|fault| fault.to_string())
+}
+
+impl Wattswarm {
+    /// The checks of an operator's action or message that need no state: first those that the
+    /// specification puts first, then the envelope's signatures.
+    fn screen(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, errand: Errand) {
+        let network = in_network(cx);
+        let (envelope, required) = match &errand {
+            Errand::Act(_) if !network => return self.carry_out(cx, id, &errand),
+            Errand::Act(act) => (&act.envelope, ACT_ENVELOPE_REQUIRED),
+            Errand::Send(draft) => (&draft.envelope, dm::ENVELOPE_REQUIRED),
+        };
+        let Some(sent) = envelope else {
+            return refuse(cx, id, required);
+        };
+        // A message's receiver is looked at before its envelope, an action's after it.
+        if let Errand::Send(draft) = &errand
+            && let Err(text) = self.remote(&draft.remote)
+        {
+            return refuse(cx, id, text);
+        }
+        let read = match &sent.read {
+            Ok(read) => read,
+            Err(text) => return refuse(cx, id, text.clone()),
+        };
+        if !network {
+            return self.carry_out(cx, id, &errand);
+        }
+        match read.job_for(&self.own) {
+            Err(text) => refuse(cx, id, text),
+            Ok(None) => self.carry_out(cx, id, &errand),
+            Ok(Some(_)) if self.checks >= cx.limits().verifies_max => {
+                cx.respond(id, Response::Refused(Refusal::Busy));
+            }
+            Ok(Some(job)) => {
+                self.checks += 1;
+                cx.verify(job, Then::Checked { id, errand });
+            }
+        }
+    }
+
+    /// Does what an operator asks for, now that its envelope is sound.
+    fn carry_out(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, errand: &Errand) {
+        let remote = match self.remote(errand.remote()) {
+            Ok(remote) => remote,
+            Err(text) => return refuse(cx, id, text),
+        };
+        let response = match errand {
+            Errand::Act(act) if in_network(cx) => self.act(cx, &remote, act),
+            Errand::Act(act) => self.act_alone(cx, &remote, act),
+            Errand::Send(draft) => self.send(cx, &remote, draft),
+        };
+        cx.respond(id, response);
+    }
+
+    /// The id of another node.
+    fn remote(&self, text: &str) -> Result<NodeId, Arc<str>> {
+        let id = NodeId::new(text).map_err(|error| Arc::from(error.to_string()))?;
+        if id.key() == Some(self.own) {
+            return Err("remote_node_id is this node's own id".into());
+        }
+        Ok(id)
+    }
+
+    /// Without a network: the action is done here, and nobody else hears of it.
+    fn act_alone(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId, act: &Act) -> Response {
+        let deed = Deed {
+            action: act.action,
+            by: act.by,
+            at: millis(cx.now().wall),
+            request_id: None,
+            envelope: None,
+        };
+        let known = self.pairs.get(id);
+        let mut pair = known
+            .cloned()
+            .unwrap_or_else(|| Pair::new(&self.own, id.clone()));
+        if known.is_none() && self.pairs.len() >= cx.limits().relationships_max {
+            cx.event(Event::TableFull {
+                table: "relationships",
+            });
+            return invalid("no room for more relationships");
+        }
+        let was = pair.state();
+        match pair.act_alone(&deed) {
+            Outcome::Refused(text) => {
+                let (node, action) = (id.clone(), act.action);
+                cx.event(Event::RelationshipRefused { node, action });
+                invalid(&text)
+            }
+            Outcome::Same => acted(&pair),
+            Outcome::Changed => {
+                self.changes += 1;
+                let response = acted(&pair);
+                self.pairs.insert(id.clone(), pair);
+                self.moved(cx, id, was, Some(deed.action));
+                response
+            }
+        }
+    }
+
+    /// With a network: the action is done here if it is possible, and goes to the other side.
+    fn act(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId, act: &Act) -> Response {
+        let queued = Response::Queued {
+            remote: act.remote.clone(),
+            action: act.action,
+        };
+        let at = millis(cx.now().wall);
+        let deed = agreement::deed(act.action, Actor::Local, at, act.envelope.as_ref());
+        let known = self.pairs.get(id);
+        let mut pair = known
+            .cloned()
+            .unwrap_or_else(|| Pair::new(&self.own, id.clone()));
+        match pair.probe(&deed) {
+            Outcome::Refused(text) => {
+                let (node, action) = (id.clone(), act.action);
+                cx.event(Event::RelationshipRefused { node, action });
+                return invalid(&text);
+            }
+            // What was done before goes out again if it has not arrived.
+            Outcome::Same => {
+                self.heard_of(cx, id);
+                return queued;
+            }
+            Outcome::Changed => {}
+        }
+        if known.is_none() && self.pairs.len() >= cx.limits().relationships_max {
+            cx.event(Event::TableFull {
+                table: "relationships",
+            });
+            return invalid("no room for more relationships");
+        }
+        let requests = &pair.standing().requests;
+        let new = deed.request_id.as_ref();
+        if new.is_some_and(|new| !requests.contains_key(new))
+            && requests.len() >= cx.limits().requests_per_peer_max
+        {
+            return invalid("no room for more request ids with this remote_node_id");
+        }
+        if pair.own.len() >= cx.limits().outbox_per_peer_max {
+            return invalid("too many actions wait for this remote_node_id");
+        }
+        let was = pair.state();
+        let next = Item::Note(pair.progress.made + 1);
+        let place = match self.enqueue(cx, id, next) {
+            Ok(place) => place,
+            Err(text) => return invalid(&text),
+        };
+        let seq = pair.make(Own {
+            clock: 0,
+            action: act.action,
+            at,
+            envelope: act.envelope.clone(),
+            place,
+        });
+        self.changes += 1;
+        let row = pair.own.get(&seq).cloned();
+        cx.put(Row::Action(id.clone(), seq, row));
+        self.pairs.insert(id.clone(), pair);
+        self.moved(cx, id, was, Some(act.action));
+        self.pump(cx, id);
+        queued
+    }
+
+    /// The other side's next action.
+    fn hear(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId, note: &Note) -> Outcome {
+        let at = millis(cx.now().wall);
+        let pair = self
+            .pairs
+            .entry(id.clone())
+            .or_insert_with(|| Pair::new(&self.own, id.clone()));
+        let was = pair.state();
+        let crossed = pair.progress.settled < pair.progress.made;
+        let changes = pair.progress.changes;
+        let (outcome, moved) = pair.hear(note, at);
+        self.changes += pair.progress.changes - changes;
+        let revised = crossed && moved.changed && outcome == Outcome::Changed;
+        self.forget(cx, id, &moved);
+        self.loosen(id);
+        let (node, action) = (id.clone(), note.action);
+        if matches!(outcome, Outcome::Refused(_)) {
+            cx.event(Event::RelationshipRefused { node, action });
+        } else if revised {
+            cx.event(Event::RelationshipRevised { node });
+        }
+        self.moved(cx, id, was, moved.changed.then_some(note.action));
+        outcome
+    }
+
+    /// How far the other side is.
+    fn greet(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId, greeting: &Greeting) {
+        let Some(pair) = self.pairs.get_mut(id) else {
+            return;
+        };
+        if !pair.believes(greeting.made, greeting.heard, greeting.clock) {
+            return;
+        }
+        let before = pair.progress;
+        let moved = pair.greet(greeting.made, greeting.heard, greeting.clock);
+        if pair.progress != before {
+            let acked = pair.progress.acked;
+            self.notes_done(id, acked);
+            self.forget(cx, id, &moved);
+            self.save(cx, id);
+        }
+    }
+
+    /// Writes what went with actions that are settled or forgotten.
+    fn forget(&self, cx: &mut Cx<'_, Self>, id: &NodeId, moved: &Moved) {
+        for seq in &moved.forgotten {
+            cx.put(Row::Action(id.clone(), *seq, None));
+        }
+        let Some(pair) = self.pairs.get(id) else {
+            return;
+        };
+        for request in &moved.requests {
+            let bond = pair.base.requests.get(request).cloned();
+            if bond.is_some() {
+                cx.put(Row::Request(id.clone(), request.clone(), bond));
+            }
+        }
+    }
+
+    /// A pair has moved on: it is written, shown, and its conversation opened if it was accepted.
+    fn moved(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: &NodeId,
+        was: State,
+        action: Option<records::Action>,
+    ) {
+        self.save(cx, id);
+        self.show(id);
+        if let Some(action) = action {
+            let node = id.clone();
+            cx.event(Event::RelationshipChanged { node, action });
+        }
+        let Some(pair) = self.pairs.get(id) else {
+            return;
+        };
+        let bond = &pair.standing().bond;
+        if was != State::Accepted
+            && bond.state == State::Accepted
+            && let Some((_, by, at)) = bond.last
+        {
+            let direction = match by {
+                Actor::Remote => Direction::Inbound,
+                Actor::Local | Actor::System => Direction::Outbound,
+            };
+            self.open_session(cx, id, at, direction);
+        }
+    }
+
+    fn save(&self, cx: &mut Cx<'_, Self>, id: &NodeId) {
+        if let Some(pair) = self.pairs.get(id) {
+            cx.put(Row::Pair(id.clone(), Some(pair_record(pair))));
+        }
+    }
+
+    /// Brings what clients see of a pair up to date.
+    fn show(&mut self, id: &NodeId) {
+        let Some(pair) = self.pairs.get(id) else {
+            return;
+        };
+        let standing = pair.standing();
+        let relationship = standing.bond.record(id);
+        self.relations.put(Relations {
+            remote_node_id: id.clone(),
+            records: standing.records(id).into(),
+        });
+        self.neighbours.relate(id, relationship);
+    }
+
+    /// The relationship of the nodes, whatever requests there are.
+    fn bond_record(&self, id: &NodeId) -> Option<Relationship> {
+        self.pairs.get(id)?.standing().bond.record(id)
+    }
+
+    fn export_messages(&self, put: &mut impl FnMut(Row)) {
+        let waiting: BTreeMap<&Arc<str>, (u64, &records::Json)> = self
+            .lines
+            .values()
+            .flat_map(Line::letters)
+            .map(|(place, message, raw)| (message, (place, raw)))
+            .collect();
+        for (thread, messages) in self.conversations.iter() {
+            if let Some(thread) = thread {
+                put(Row::Thread(thread.thread_id.clone(), Some(thread.clone())));
+            }
+            for message in messages {
+                let own = message.direction == Direction::Outbound
+                    && message.message_kind == records::MessageKind::Message
+                    && message.delivery_state != DeliveryState::Delivered;
+                let waits = waiting.get(&message.message_id).filter(|_| own);
+                let row = Letterbox {
+                    message: message.clone(),
+                    place: waits.map(|(place, _)| *place),
+                    raw: waits.map(|(_, raw)| (*raw).clone()),
+                };
+                put(Row::Message(
+                    message.thread_id.clone(),
+                    message.message_id.clone(),
+                    Some(row),
+                ));
+            }
+        }
+    }
+
+    fn restore_row(&mut self, row: Row) {
+        match row {
+            Row::Action(id, seq, Some(own)) => {
+                self.requeue(&id, own.place, Item::Note(seq));
+                self.restore_pair(&id, |pair| {
+                    pair.own.insert(seq, own);
+                });
+            }
+            Row::Contact(id, Some(contact)) => {
+                self.contacts.insert(id, contact::Known::new(contact));
+            }
+            Row::Message(_, _, Some(row)) => {
+                let message = &row.message;
+                if let (Some(place), Some(raw)) = (row.place, row.raw) {
+                    let item = Item::Letter {
+                        thread: message.thread_id.clone(),
+                        message: message.message_id.clone(),
+                        raw,
+                        since: 0,
+                    };
+                    let id = message.remote_node_id.clone();
+                    self.requeue(&id, place, item);
+                }
+                self.conversations.put_message(row.message);
+            }
+            Row::Pair(id, Some(record)) => {
+                self.changes += record.progress.changes;
+                self.restore_pair(&id, |pair| {
+                    pair.progress = record.progress;
+                    pair.base.bond = record.bond;
+                });
+            }
+            Row::Request(id, request, Some(bond)) => self.restore_pair(&id, |pair| {
+                pair.base.requests.insert(request, bond);
+            }),
+            Row::Running(running) => self.running = running,
+            Row::Seen(key, Some(sighting)) => self.restore_sighting(key, sighting),
+            Row::Thread(_, Some(thread)) => self.conversations.put_thread(thread),
+            Row::Action(_, _, None)
+            | Row::Contact(_, None)
+            | Row::Message(_, _, None)
+            | Row::Pair(_, None)
+            | Row::Request(_, _, None)
+            | Row::Seen(_, None)
+            | Row::Thread(_, None) => {}
+        }
+    }
+
+    /// Rows come in any order, so a pair is right once its last row is back.
+    fn restore_pair(&mut self, id: &NodeId, change: impl FnOnce(&mut Pair)) {
+        let pair = self
+            .pairs
+            .entry(id.clone())
+            .or_insert_with(|| Pair::new(&self.own, id.clone()));
+        change(pair);
+        pair.restored();
+        let acked = pair.progress.acked;
+        self.notes_done(id, acked);
+        self.show(id);
+    }
+}
+
+fn pair_record(pair: &Pair) -> PairRecord {
+    PairRecord {
+        progress: pair.progress,
+        bond: pair.base.bond.clone(),
+    }
+}
+
+fn acted(pair: &Pair) -> Response {
+    match pair.standing().bond.record(&pair.id) {
+        Some(record) => Response::Acted(Box::new(record)),
+        // Only an action that changes something has nothing to show before it.
+        None => invalid("nothing was ever done"),
+    }
+}
+
+fn invalid(text: &str) -> Response {
+    Response::Refused(Refusal::Invalid(text.into()))
+}
+
+fn refuse(cx: &mut Cx<'_, Wattswarm>, id: RequestId, text: impl Into<Arc<str>>) {
+    cx.respond(id, Response::Refused(Refusal::Invalid(text.into())));
+}
+
+/// Whether the node speaks with others.
+fn in_network(cx: &Cx<'_, Wattswarm>) -> bool {
+    cx.config().wattswarm.mode == WattswarmMode::Network
+}
+
+/// Unix milliseconds.
+const fn millis(wall: WallTime) -> u64 {
+    wall.as_micros() / 1_000
+}
+
+/// The wording of the original.
+const ACT_ENVELOPE_REQUIRED: &str =
+    "agent_envelope is required for network peer relationship actions";

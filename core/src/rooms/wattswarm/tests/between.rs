@@ -1,0 +1,659 @@
+//! Two nodes, and what can go wrong between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::records::{Direction, MessageKind};
+use super::super::relationship::{Bond, Sides};
+use super::*;
+use crate::input::{CallError, RequestId};
+use crate::output::{Endpoint, Trust};
+use crate::rng::{Seed, Stream};
+
+/// A question or an answer on its way.
+#[derive(Clone)]
+enum Flight {
+    Ask {
+        from: usize,
+        life: u32,
+        call: CallId,
+        request: rooms::Request,
+    },
+    Answer {
+        to: usize,
+        life: u32,
+        call: CallId,
+        response: rooms::Response,
+    },
+}
+
+/// Two nodes that were introduced to each other.
+struct Duo {
+    nodes: [Script; 2],
+    lives: [u32; 2],
+    flights: Vec<Flight>,
+    asked: BTreeMap<(usize, RequestId), (u32, CallId, rooms::Request)>,
+    luck: Stream,
+    seen: BTreeSet<&'static str>,
+}
+
+const IDS: [u8; 2] = [1, 2];
+
+impl Duo {
+    fn new(seed: u8) -> Self {
+        let mut nodes = IDS.map(|n| started(config(n)));
+        let [first, second] = &mut nodes;
+        introduce(first, second, 2);
+        introduce(second, first, 1);
+        Self {
+            nodes,
+            lives: [0; 2],
+            flights: Vec::new(),
+            asked: BTreeMap::new(),
+            luck: Seed([seed; 32]).stream("luck"),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    fn other(place: usize) -> NodeId {
+        node(IDS[1 - place])
+    }
+
+    /// Takes what a node wants done.
+    fn note(&mut self, place: usize, outputs: Vec<Output>) {
+        self.seen.extend(events(&outputs));
+        check_disk(&self.nodes[place]);
+        for output in outputs {
+            match output {
+                Output::Call { id, to, request } => self.call(place, id, &to, request),
+                Output::Respond { id, response } => {
+                    if let Some((life, call, request)) = self.asked.remove(&(place, id)) {
+                        let reply = response.encode();
+                        assert_eq!(reply.status.as_u16(), response.status());
+                        let read = request.decode_response(response.status(), &reply.body);
+                        assert_eq!(read, response, "an answer is read as it was written");
+                        self.flights.push(Flight::Answer {
+                            to: 1 - place,
+                            life,
+                            call,
+                            response,
+                        });
+                    }
+                }
+                Output::Abandon { .. }
+                | Output::Verify { .. }
+                | Output::Commit { .. }
+                | Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn call(&mut self, from: usize, call: CallId, to: &Endpoint, request: rooms::Request) {
+        let there = cert(IDS[1 - from]).fingerprint;
+        assert!(!matches!(to.trust, Trust::Pinned(pin) if pin != there));
+        assert_eq!(to.addr, addr(IDS[1 - from]));
+        let life = self.lives[from];
+        let request = super::super::http::tests::over_the_wire(request);
+        self.flights.push(Flight::Ask {
+            from,
+            life,
+            call,
+            request,
+        });
+    }
+
+    fn land(&mut self, flight: Flight) {
+        match flight {
+            Flight::Ask {
+                from,
+                life,
+                call,
+                request,
+            } => {
+                let to = 1 - from;
+                let asked = request.clone();
+                let (id, input) = self.nodes[to].request(peer_caller(IDS[from]), request);
+                self.asked.insert((to, id), (life, call, asked));
+                let outputs = self.nodes[to].run(input);
+                self.note(to, outputs);
+            }
+            Flight::Answer {
+                to,
+                life,
+                call,
+                response,
+            } => {
+                if life == self.lives[to] {
+                    let outputs = self.nodes[to].reply(call, response, IDS[1 - to]);
+                    self.note(to, outputs);
+                }
+            }
+        }
+    }
+
+    fn operate(&mut self, place: usize, request: Request) -> Response {
+        let (_, input) = self.nodes[place].request(operator(), request.into());
+        let outputs = self.nodes[place].run(input);
+        let response = responses(&outputs)
+            .into_iter()
+            .find_map(|response| match response {
+                rooms::Response::Wattswarm(response) => Some(response),
+                _ => None,
+            });
+        self.note(place, outputs);
+        response.expect("operators are answered at once")
+    }
+
+    fn act(&mut self, place: usize, action: Action) -> Response {
+        self.operate(
+            place,
+            act_with(&Self::other(place), action, plain_envelope()),
+        )
+    }
+
+    fn advance(&mut self, by: Duration) {
+        for place in 0..2 {
+            let outputs = self.nodes[place].advance(by);
+            self.note(place, outputs);
+        }
+    }
+
+    fn restart(&mut self, place: usize) {
+        let rows = self.nodes[place].durable();
+        let now = self.nodes[place].now;
+        let mut again = Script::restore(config(IDS[place]), rows);
+        again.set_mono(now.mono);
+        again.now = now;
+        self.lives[place] += 1;
+        self.asked.retain(|(at, _), _| *at != place);
+        let outputs = again.run(Input::Tick);
+        self.nodes[place] = again;
+        self.note(place, outputs);
+    }
+
+    /// Nothing goes wrong any more.
+    fn calm(&mut self) {
+        for _ in 0..40 {
+            let mut landed = 0;
+            while !self.flights.is_empty() {
+                let flight = self.flights.remove(0);
+                self.land(flight);
+                landed += 1;
+                assert!(landed < 1_000, "the nodes call each other without end");
+            }
+            self.advance(Duration::from_secs(10));
+        }
+    }
+
+    fn bond(&self, place: usize) -> Bond {
+        let room = &self.nodes[place].node.rooms().wattswarm.0;
+        room.pairs
+            .get(&Self::other(place))
+            .map(|pair| pair.standing().bond.clone())
+            .unwrap_or_default()
+    }
+
+    /// Both must see the same, each from its side.
+    fn agree(&self) {
+        let swap = |sides: Sides| Sides {
+            local: sides.remote,
+            remote: sides.local,
+        };
+        let by = |actor| match actor {
+            Actor::Local => Actor::Remote,
+            Actor::Remote => Actor::Local,
+            Actor::System => Actor::System,
+        };
+        let (one, two) = (self.bond(0), self.bond(1));
+        let last = |bond: &Bond| bond.last.map(|(action, by, _)| (action, by));
+        let mirrored = last(&two).map(|(action, actor)| (action, by(actor)));
+        assert_eq!(
+            (one.state, last(&one), one.asked, one.blocked),
+            (two.state, mirrored, swap(two.asked), swap(two.blocked)),
+        );
+    }
+
+    fn messages(&mut self, place: usize) -> Vec<Arc<Message>> {
+        let (own, other) = (node(IDS[place]), Self::other(place));
+        let all = messages(&mut self.nodes[place], own.as_str(), other.as_str());
+        let written = all
+            .into_iter()
+            .filter(|message| message.message_kind == MessageKind::Message);
+        written.collect()
+    }
+}
+
+#[test]
+fn a_request_and_its_acceptance_show_on_both_sides() {
+    let mut duo = Duo::new(1);
+    let answer = duo.act(0, Action::Request);
+    assert!(matches!(
+        answer,
+        Response::Queued {
+            action: Action::Request,
+            ..
+        }
+    ));
+    duo.calm();
+    let asked = (State::Requested, Action::Request, Actor::Local);
+    assert_eq!(stands(&mut duo.nodes[0]), asked);
+    let heard = (State::Requested, Action::Request, Actor::Remote);
+    assert_eq!(stands(&mut duo.nodes[1]), heard);
+    // The side that asked has nothing to accept.
+    let text = format!(
+        "cannot accept relationship for remote_node_id={}: the request is not the other side's",
+        node(2)
+    );
+    assert_eq!(refusal(&duo.act(0, Action::Accept)), text);
+    duo.act(1, Action::Accept);
+    duo.calm();
+    assert_eq!(
+        stands(&mut duo.nodes[0]),
+        (State::Accepted, Action::Accept, Actor::Remote)
+    );
+    for place in 0..2 {
+        assert_eq!(threads(&mut duo.nodes[place]).len(), 1);
+    }
+    // Only the receiver of an action shows its envelope.
+    assert!(relationships(&mut duo.nodes[1])[0].agent_envelope.is_some());
+    // They have been in touch, so they are listed.
+    assert!(peers(&mut duo.nodes[0])[0].relationship.is_some());
+    duo.agree();
+}
+
+#[test]
+fn each_action_reaches_the_other_side() {
+    let mut duo = Duo::new(1);
+    for (place, action, state) in [
+        (0, Action::Request, State::Requested),
+        (0, Action::Cancel, State::None),
+        (0, Action::Request, State::Requested),
+        (1, Action::Reject, State::Rejected),
+        (0, Action::Request, State::Requested),
+        (1, Action::Accept, State::Accepted),
+        (0, Action::Remove, State::None),
+        (1, Action::Block, State::Blocked),
+        (1, Action::Unblock, State::None),
+    ] {
+        let answer = duo.act(place, action);
+        assert!(matches!(answer, Response::Queued { .. }), "{answer:?}");
+        duo.calm();
+        assert_eq!(duo.bond(0).state, state, "{action:?}");
+        duo.agree();
+    }
+    let answer = duo.act(0, Action::Block);
+    assert!(matches!(answer, Response::Queued { .. }));
+    duo.calm();
+    assert!(refusal(&duo.act(1, Action::Unblock)).contains("the other side blocked"));
+}
+
+#[test]
+fn requests_that_cross_can_be_accepted_by_either_side() {
+    for acceptor in 0..2 {
+        let mut duo = Duo::new(1);
+        duo.act(0, Action::Request);
+        duo.act(1, Action::Request);
+        duo.calm();
+        duo.agree();
+        assert!(matches!(
+            duo.act(acceptor, Action::Accept),
+            Response::Queued { .. }
+        ));
+        duo.calm();
+        assert_eq!(duo.bond(0).state, State::Accepted);
+        duo.agree();
+    }
+}
+
+#[test]
+fn blocks_that_cross_must_both_be_taken_back() {
+    let mut duo = Duo::new(1);
+    duo.act(0, Action::Block);
+    duo.act(1, Action::Block);
+    duo.calm();
+    duo.agree();
+    duo.act(0, Action::Unblock);
+    duo.calm();
+    assert_eq!(duo.bond(0).state, State::Blocked);
+    duo.agree();
+    duo.act(1, Action::Unblock);
+    duo.calm();
+    assert_eq!(duo.bond(0).state, State::None);
+    duo.agree();
+}
+
+#[test]
+fn an_acceptance_that_crosses_a_cancellation_ends_alike_on_both_sides() {
+    let mut duo = Duo::new(1);
+    duo.act(0, Action::Request);
+    duo.calm();
+    duo.act(0, Action::Cancel);
+    duo.act(1, Action::Accept);
+    duo.calm();
+    // Both are second actions; the smaller node id is first.
+    assert_eq!(duo.bond(0).state, State::None);
+    duo.agree();
+}
+
+fn befriended(seed: u8) -> Duo {
+    let mut duo = Duo::new(seed);
+    duo.act(0, Action::Request);
+    duo.calm();
+    duo.act(1, Action::Accept);
+    duo.calm();
+    duo
+}
+
+#[test]
+fn a_message_arrives_as_it_was_sent() {
+    let mut duo = befriended(1);
+    for content in [
+        "null",
+        "\"x\"",
+        "1.0",
+        r#"{"b": [1,2], "a":{"b":2,"b":3}}"#,
+        "[]",
+    ] {
+        let answer = duo.operate(0, write(&Duo::other(0), content));
+        assert!(matches!(answer, Response::Sent(_)), "{answer:?}");
+        assert_eq!(
+            duo.messages(0).last().expect("kept").delivery_state,
+            DeliveryState::Pending
+        );
+        duo.calm();
+    }
+    let (sent, arrived) = (duo.messages(0), duo.messages(1));
+    assert_eq!(arrived.len(), 5);
+    for (sent, arrived) in sent.iter().zip(&arrived) {
+        let facts = |message: &Message| {
+            (
+                message.message_id.clone(),
+                message.content.clone(),
+                message.created_at,
+            )
+        };
+        assert_eq!(facts(sent), facts(arrived));
+        assert_eq!(sent.delivery_state, DeliveryState::Delivered);
+        assert!(sent.acknowledged_at.is_some());
+        assert_eq!(arrived.acknowledged_at, Some(arrived.created_at));
+        assert_eq!(arrived.direction, Direction::Inbound);
+    }
+}
+
+#[test]
+fn a_message_to_a_node_that_is_gone_fails_and_is_delivered_when_it_comes_back() {
+    let mut duo = befriended(1);
+    duo.operate(0, write(&Duo::other(0), "1"));
+    for minutes in 0..10 {
+        duo.flights.clear();
+        duo.advance(Duration::from_secs(60));
+        if minutes == 2 {
+            assert_eq!(duo.messages(0)[0].delivery_state, DeliveryState::Pending);
+        }
+    }
+    assert_eq!(duo.messages(0)[0].delivery_state, DeliveryState::Failed);
+    assert!(duo.messages(1).is_empty());
+    duo.flights.clear();
+    // Whatever the other node wants, it is heard from.
+    duo.operate(1, write(&Duo::other(1), "2"));
+    while let Some(flight) = duo.flights.pop() {
+        duo.land(flight);
+    }
+    assert_eq!(duo.messages(0)[0].delivery_state, DeliveryState::Delivered);
+    assert_eq!(duo.messages(1).len(), 2);
+}
+
+#[test]
+fn a_message_that_crosses_a_removal_is_dropped() {
+    let mut duo = befriended(1);
+    duo.act(1, Action::Remove);
+    duo.operate(0, write(&Duo::other(0), "1"));
+    // Its sender does not know yet.
+    let letter = duo
+        .flights
+        .iter()
+        .position(|flight| matches!(flight, Flight::Ask { from: 0, .. }))
+        .expect("a letter");
+    let flight = duo.flights.remove(letter);
+    duo.land(flight);
+    assert!(duo.messages(1).is_empty());
+    duo.calm();
+    assert_eq!(duo.bond(0).state, State::None);
+    assert!(duo.messages(1).is_empty());
+    assert_eq!(duo.messages(0)[0].delivery_state, DeliveryState::Pending);
+    assert!(refusal(&duo.operate(0, write(&Duo::other(0), "2"))).contains("state=none"));
+    assert!(duo.seen.contains("wattswarm_message_refused"));
+}
+
+#[test]
+fn a_call_that_speaks_for_another_node_is_refused() {
+    let mut duo = Duo::new(1);
+    duo.act(0, Action::Request);
+    let Some(Flight::Ask { request, .. }) = duo.flights.pop() else {
+        panic!("no call");
+    };
+    for caller in [peer_caller(3), operator()] {
+        let response = duo.nodes[1].ask(caller, request.clone());
+        let refused = Response::Refused(Refusal::Impostor);
+        assert_eq!(response, Some(refused.into()));
+    }
+    assert!(relationships(&mut duo.nodes[1]).is_empty());
+}
+
+#[test]
+fn an_answer_of_somebody_else_is_no_answer() {
+    let mut duo = Duo::new(1);
+    let (_, input) = duo.nodes[0].request(
+        operator(),
+        act_with(&node(2), Action::Request, plain_envelope()).into(),
+    );
+    let outputs = duo.nodes[0].run(input);
+    let call = calls_of(&outputs)[0];
+    let outputs = duo.nodes[0].reply(call, rooms::Response::Opaque(200), 3);
+    assert!(events(&outputs).contains(&"wattswarm_delivery_mismatch"));
+    let outputs = duo.nodes[0].advance(Duration::from_secs(6));
+    assert_eq!(calls(&outputs).len(), 1, "it is tried again");
+}
+
+#[test]
+fn nothing_passes_while_a_ban_lasts_and_all_goes_on_after_it() {
+    let mut duo = befriended(1);
+    duo.nodes[0].ask(operator(), ban(addr(2)));
+    assert!(!peers(&mut duo.nodes[0])[0].connected);
+    duo.operate(0, write(&Duo::other(0), "1"));
+    duo.advance(Duration::from_secs(60));
+    assert!(duo.flights.is_empty(), "nobody is called who is banned");
+    let (_, input) = duo.nodes[0].request(operator(), unban(addr(2)));
+    let outputs = duo.nodes[0].run(input);
+    duo.note(0, outputs);
+    duo.calm();
+    assert_eq!(duo.messages(1).len(), 1);
+}
+
+#[test]
+fn what_waits_for_an_unknown_node_goes_out_when_it_is_known() {
+    let mut one = started(config(1));
+    let mut two = started(config(2));
+    let (_, input) = one.request(
+        operator(),
+        act_with(&node(2), Action::Request, plain_envelope()).into(),
+    );
+    let outputs = one.run(input);
+    assert!(calls(&outputs).is_empty());
+    assert!(events(&outputs).contains(&"wattswarm_delivery_waits"));
+    let material = match ask(&mut two, Request::OwnContact) {
+        Response::OwnContact(material) => Material::clone(&material),
+        other => panic!("{other:?}"),
+    };
+    let remote = node(2).as_str().into();
+    let request = Request::Contact(Introduction { remote, material });
+    let (_, input) = one.request(operator(), request.into());
+    let outputs = one.run(input);
+    assert_eq!(calls(&outputs).len(), 1);
+    let failed = one.fail(calls_of(&outputs)[0], CallError::Refused);
+    assert!(events(&failed).contains(&"wattswarm_delivery_failed"));
+}
+
+/// Goal: nodes that cannot take what the other has do not call each other without end.
+#[test]
+fn nodes_that_take_nothing_are_called_after_a_pause() {
+    let mut duo = befriended(1);
+    for place in 0..2 {
+        duo.operate(place, write(&Duo::other(place), "1"));
+    }
+    let mut calls = 0;
+    for _ in 0..60 {
+        while let Some(flight) = duo.flights.pop() {
+            match flight {
+                Flight::Ask { .. } => {
+                    calls += 1;
+                    duo.land(flight);
+                }
+                Flight::Answer { to, life, call, .. } => {
+                    let response = rooms::Response::Opaque(500);
+                    duo.land(Flight::Answer {
+                        to,
+                        life,
+                        call,
+                        response,
+                    });
+                }
+            }
+            assert!(calls < 50);
+        }
+        duo.advance(Duration::from_secs(10));
+    }
+    assert!(calls > 20, "{calls}");
+}
+
+#[test]
+fn requests_with_ids_have_records_of_their_own() {
+    let mut duo = Duo::new(1);
+    let (first, second) = (about("r-1"), about("r-2"));
+    for sent in [&first, &second, &first] {
+        let request = act_with(&Duo::other(0), Action::Request, sent.clone());
+        assert!(matches!(duo.operate(0, request), Response::Queued { .. }));
+        duo.calm();
+    }
+    assert_eq!(relationships(&mut duo.nodes[1]).len(), 2);
+    duo.operate(1, act_with(&Duo::other(1), Action::Accept, first.clone()));
+    duo.calm();
+    duo.operate(1, act_with(&Duo::other(1), Action::Reject, second.clone()));
+    duo.calm();
+    let states = |script: &mut Script| -> BTreeSet<State> {
+        let records = relationships(script);
+        records
+            .iter()
+            .map(|record| record.relationship_state)
+            .collect()
+    };
+    let both = BTreeSet::from([State::Accepted, State::Rejected]);
+    for place in 0..2 {
+        assert_eq!(states(&mut duo.nodes[place]), both);
+        assert_eq!(duo.bond(place).state, State::Accepted);
+    }
+    let again = duo.operate(1, act_with(&Duo::other(1), Action::Cancel, second));
+    let text = "cannot cancel peer relationship request_id=r-2 from state=rejected";
+    assert_eq!(refusal(&again), text);
+    duo.act(0, Action::Block);
+    duo.calm();
+    assert_eq!(relationships(&mut duo.nodes[1]).len(), 1);
+    duo.agree();
+}
+
+/// Goal: whatever is lost, repeated, late or cut off, both sides see the same in the end, and every
+/// message that was delivered is there once.
+#[test]
+fn two_nodes_agree_whatever_happens_between_them() {
+    let mut states = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    for seed in 0..60 {
+        let mut duo = Duo::new(seed);
+        let mut posted = [BTreeSet::new(), BTreeSet::new()];
+        for _ in 0..150 {
+            storm(&mut duo, &mut posted);
+        }
+        duo.calm();
+        duo.agree();
+        states.insert(duo.bond(0).state);
+        for (place, posted) in posted.iter().enumerate() {
+            settle_accounts(&mut duo, place, posted);
+        }
+        seen.append(&mut duo.seen);
+    }
+    assert!(states.len() >= 4, "{states:?}");
+    for event in [
+        "wattswarm_repeat_recognised",
+        "wattswarm_relationship_revised",
+        "wattswarm_message_refused",
+        "wattswarm_message_delivered",
+    ] {
+        assert!(seen.contains(event), "{event}");
+    }
+}
+
+/// One thing happens.
+fn storm(duo: &mut Duo, posted: &mut [BTreeSet<Arc<str>>; 2]) {
+    let place = duo.luck.index(2);
+    let flight = duo.luck.index(duo.flights.len());
+    match duo.luck.below(100) {
+        0..20 => {
+            let action = Action::ALL[duo.luck.index(7)];
+            let sent = match duo.luck.below(4) {
+                0 => about("r-1"),
+                _ => plain_envelope(),
+            };
+            duo.operate(place, act_with(&Duo::other(place), action, sent));
+        }
+        20..40 => {
+            let answer = duo.operate(place, write(&Duo::other(place), "1"));
+            if let Response::Sent(sent) = answer {
+                posted[place].insert(sent.message_id.clone());
+            }
+        }
+        40..75 if !duo.flights.is_empty() => {
+            let flight = duo.flights.remove(flight);
+            duo.land(flight);
+        }
+        75..82 if !duo.flights.is_empty() => {
+            duo.flights.remove(flight);
+        }
+        82..88 if !duo.flights.is_empty() => {
+            // Arrives, and will arrive again.
+            let flight = duo.flights[flight].clone();
+            duo.land(flight);
+        }
+        88..91 => duo.restart(place),
+        _ => duo.advance(Duration::from_secs(3)),
+    }
+}
+
+fn settle_accounts(duo: &mut Duo, place: usize, posted: &BTreeSet<Arc<str>>) {
+    let ids = |messages: &[Arc<Message>], direction| -> Vec<Arc<str>> {
+        let of = messages
+            .iter()
+            .filter(|message| message.direction == direction);
+        of.map(|message| message.message_id.clone()).collect()
+    };
+    let (here, there) = (duo.messages(place), duo.messages(1 - place));
+    let kept = ids(&here, Direction::Outbound);
+    let arrived = ids(&there, Direction::Inbound);
+    let distinct: BTreeSet<Arc<str>> = arrived.iter().cloned().collect();
+    assert_eq!(distinct.len(), arrived.len(), "a message is there twice");
+    let kept: BTreeSet<Arc<str>> = kept.into_iter().collect();
+    assert_eq!(kept, *posted, "an answered message is lost");
+    assert!(distinct.is_subset(posted));
+    for message in here
+        .iter()
+        .filter(|message| posted.contains(&message.message_id))
+    {
+        let delivered = message.delivery_state == DeliveryState::Delivered;
+        assert_eq!(
+            delivered,
+            distinct.contains(&message.message_id),
+            "{message:?}"
+        );
+        if duo.bond(0).state == State::Accepted {
+            assert!(delivered, "friends get everything: {message:?}");
+        }
+    }
+}
