@@ -67,6 +67,8 @@ codes! {
     NodeLimitExceeded = "NODE_LIMIT_EXCEEDED", 422;
     /// There is no such thing.
     NotFound = "NOT_FOUND", 404;
+    /// The body is longer than one that the path reads. Ours.
+    PayloadTooLarge = "PAYLOAD_TOO_LARGE", 413;
     /// The token's time is over.
     TokenExpired = "TOKEN_EXPIRED", 401;
     /// No token, or not a good one.

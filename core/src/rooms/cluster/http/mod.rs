@@ -199,6 +199,10 @@ impl Route {
     }
 }
 
+pub(crate) fn too_large(_: Option<u64>) -> Reply {
+    refused(Failure::new(Code::PayloadTooLarge, "the body is too large"))
+}
+
 pub(crate) fn decode(_: &Site, route: Route, body: Bytes) -> Result<Request, Reply> {
     let wanted = match route {
         Route::Bare(request) => return Ok(*request),
