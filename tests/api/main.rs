@@ -13,6 +13,7 @@ mod rules;
 mod sessions;
 mod town;
 mod vectors;
+mod wattswarm;
 
 use peerage_tests::{Bench, Peer};
 
