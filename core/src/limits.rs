@@ -202,7 +202,8 @@ pub struct Limits {
     pub probes_per_source_max: usize,
     /// Transactions that wait to be pushed to one peer.
     pub push_queue_max: usize,
-    /// Nodes with which there is or was a relationship. A tenth is kept for the operator's own.
+    /// Nodes with which there is or was a relationship, about 900 bytes each. A tenth is kept for the
+    /// operator's own.
     pub relationships_max: usize,
     /// Bytes of agent envelopes and contact material that are kept for relationships, in all. A tenth is
     /// kept for the operator's own.
