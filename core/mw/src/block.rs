@@ -126,6 +126,12 @@ impl PartialEq for Block {
 
 impl Eq for Block {}
 
+impl core::hash::Hash for Block {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
+
 impl fmt::Debug for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (height, hash) = (self.header.height(), self.hash());

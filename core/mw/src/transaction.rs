@@ -282,6 +282,12 @@ impl PartialEq for Transaction {
 
 impl Eq for Transaction {}
 
+impl core::hash::Hash for Transaction {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
+
 impl fmt::Debug for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = &self.body.0;
