@@ -130,6 +130,7 @@ pub mod rows;
 pub mod secret;
 pub mod time;
 pub mod verify;
+pub mod work;
 
 mod calls;
 mod cx;
@@ -153,5 +154,6 @@ pub use input::{
 pub use node::{Node, RestoreError, Standing};
 pub use outbox::Outbox;
 pub use output::{Endpoint, Output, Part, Trust, Via};
+pub use peerage_mw as mw;
 pub use rng::Seed;
 pub use rooms::{Event, Request, Response, Row, Scope};

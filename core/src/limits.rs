@@ -120,6 +120,52 @@ pub const DELIVERY_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Failed deliveries after which a waiting message is shown as failed. Source: WattSwarm, 10.
 pub const DELIVERY_ATTEMPTS_MAX: u32 = 10;
 
+/// Peers that a node calls by itself over its Mimblewimble chain. Source: Grin's preferred number of
+/// outbound peers.
+pub const GRIN_LINKS_MAX: usize = 8;
+/// Peers that may have called us and count as connected. Source: Grin, 128 and a buffer of 8.
+pub const GRIN_INBOUND_MAX: usize = 136;
+/// Headers in one answer to another node. Source: Grin `MAX_BLOCK_HEADERS` is 512; ours are checked
+/// in one go.
+pub const GRIN_HEADERS_MAX: usize = 64;
+/// Hashes in a locator. Source: Grin `MAX_LOCATORS`.
+pub const GRIN_LOCATOR_MAX: usize = 20;
+/// Blocks in one answer to another node.
+pub const GRIN_BLOCKS_MAX: usize = 16;
+/// Bytes of a block or a transaction as nodes send it. The heaviest block of a test chain has eleven
+/// outputs.
+pub const GRIN_ITEM_BYTES_MAX: usize = 64 * 1024;
+/// Headers and blocks beside the main chain. The ones with the least work make room.
+pub const GRIN_SIDE_MAX: usize = 4_096;
+/// Names of blocks that are known to be bad; the oldest make room.
+pub const GRIN_BAD_MAX: usize = 4_096;
+/// Blocks that a reorganisation may take back at once. Ours: it is done while nobody else is served,
+/// at about half a millisecond a block.
+pub const GRIN_REORG_MAX: usize = 1_000;
+/// Blocks that one step of a long answer looks at.
+pub const GRIN_SLICE_BLOCKS: usize = 16;
+/// Outputs that one step of a long answer looks at.
+pub const GRIN_SLICE_OUTPUTS: usize = 500;
+/// Long answers under way at the same time.
+pub const GRIN_SCANS_MAX: usize = 64;
+/// Heights that one answer may span. Ours: the original has no bound.
+pub const GRIN_HEIGHTS_MAX: u64 = 10_000;
+/// Outputs in one answer. Source: Grin, for its traversals.
+pub const GRIN_OUTPUTS_MAX: u64 = 10_000;
+/// Commitments that one question may name. Ours: stock wallets name at most 500.
+pub const GRIN_IDS_MAX: usize = 4_096;
+/// Blocks that one step of a validation replays.
+pub const GRIN_REPLAY_BLOCKS: usize = 64;
+/// Requests that wait for one validation.
+pub const GRIN_WAITERS_MAX: usize = 64;
+/// Bytes of a pushed transaction: hexadecimal digits in JSON.
+pub const GRIN_PUSH_BYTES_MAX: usize = 512 * 1024;
+/// Transactions of a former run that are checked at a time.
+pub const GRIN_RELOAD_MAX: usize = 64;
+/// Transactions that are put together to look for one's inputs.
+pub const GRIN_ANCESTORS_MAX: usize = 64;
+/// Transactions that one step after a new block looks at again.
+pub const GRIN_POOL_SLICE: usize = 256;
 /// Bytes of a request body of the cluster API.
 pub const CLUSTER_BODY_MAX: usize = 64 * 1024;
 /// Bytes of a gossip message between nodes of a cluster.
@@ -170,6 +216,8 @@ pub struct Limits {
     pub calls_per_peer_max: usize,
     /// Nodes whose contact material is kept.
     pub contacts_max: usize,
+    /// Transactions of a Mimblewimble pool; as many again may wait in its stem. Source: Grin, 50,000.
+    pub grin_pool_max: usize,
     /// Commits that are issued and not yet durable; beyond it requests are refused.
     pub commits_max: u64,
     /// Bytes of direct messages, in all.
@@ -216,6 +264,7 @@ impl Default for Limits {
             calls_max: 2_048,
             calls_per_peer_max: 64,
             contacts_max: 100_000,
+            grin_pool_max: 50_000,
             commits_max: 4_096,
             message_bytes_max: 1024 * 1024 * 1024,
             messages_max: 1_000_000,

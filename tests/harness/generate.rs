@@ -56,7 +56,7 @@ pub fn response_to(draws: &mut Draws, request: &Request) -> Response {
         Request::ChainwebPeers(peers::Request::Put { .. }) => put_response(draws).into(),
         Request::ChainwebMempool(request) => mempool_response(draws, &request.body).into(),
         // Not drawn yet.
-        Request::Wattswarm(_) => Response::Opaque(404),
+        Request::Grin(_) | Request::Wattswarm(_) => Response::Opaque(404),
         Request::Cluster(request) => cluster::response_to(draws, request).into(),
     }
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 use peerage_core::commons::network::{ChainwebVersion, NetworkId};
 use peerage_core::http::{Head, Route, Site};
 use peerage_core::rooms::chainweb_mempool::{self as mempool, ChainId, key::TxHash};
-use peerage_core::rooms::{bans, chainweb_peers, cluster, wattswarm};
+use peerage_core::rooms::{bans, chainweb_peers, cluster, grin, wattswarm};
 use peerage_core::rows::{Record as _, RowError};
 use peerage_core::{Listener, Request, Row, commons};
 use peerage_tests::{Draws, fuzz, generate};
@@ -35,6 +35,7 @@ fn requests_are_read_as_they_were_written() {
         let operator_only = match &request {
             Request::Bans(_) => true,
             Request::Cluster(request) => !request.is_of_nodes(),
+            Request::Grin(request) => matches!(request, grin::Request::Ask(_)),
             Request::Wattswarm(request) => !matches!(request, wattswarm::Request::Deliver(_)),
             Request::ChainwebMempool(_) | Request::ChainwebPeers(_) => false,
         };
@@ -99,6 +100,7 @@ fn name(row: &Row) -> String {
         Row::ChainwebPeers(row) => match *row {},
         Row::Wattswarm(row) => format!("wattswarm {:?}", row.key()),
         Row::Cluster(row) => format!("cluster {:?}", row.key()),
+        Row::Grin(row) => format!("grin {:?}", row.key()),
     }
 }
 
@@ -129,6 +131,12 @@ fn deleted_rows_keep_their_key() {
             Row::ChainwebPeers(row) => match row {},
             Row::Wattswarm(_) => return,
             Row::Cluster(row) => cluster_deleted(row).into(),
+            Row::Grin(row) => match row {
+                grin::Row::Block(height, _) => grin::Row::Block(height, None),
+                grin::Row::Peer(addr, _) => grin::Row::Peer(addr, None),
+                grin::Row::Pending(digest, _) => grin::Row::Pending(digest, None),
+            }
+            .into(),
         };
         assert_eq!((deleted.key(), deleted.value()), (row.key(), None));
         assert_eq!(deleted.lazy(), row.lazy());
