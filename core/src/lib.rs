@@ -135,6 +135,7 @@ pub mod work;
 mod calls;
 mod cx;
 mod gate;
+mod hex;
 mod node;
 mod outbox;
 mod slots;

@@ -5,6 +5,7 @@
 //! clock: the same text in gives the same text out.
 
 pub mod chainweb;
+pub(crate) mod date;
 pub mod headers;
 pub mod negotiate;
 pub mod page;
