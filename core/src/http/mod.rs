@@ -127,6 +127,8 @@ pub struct Reply {
     pub content_type: Option<&'static str>,
     /// The methods that a path has, where another was asked for.
     pub allow: Option<&'static str>,
+    /// How callers show who they are, where they did not: the `WWW-Authenticate` header.
+    pub challenge: Option<&'static str>,
     /// The body.
     pub body: Bytes,
 }
@@ -164,6 +166,7 @@ impl Reply {
             status,
             content_type,
             allow: None,
+            challenge: None,
             body,
         }
     }
@@ -174,6 +177,15 @@ impl Reply {
         Self {
             allow: Some(allow),
             ..Self::empty(405)
+        }
+    }
+
+    /// 401 without a body. `challenge` says how callers show who they are.
+    #[must_use]
+    pub fn unauthorized(challenge: &'static str) -> Self {
+        Self {
+            challenge: Some(challenge),
+            ..Self::empty(401)
         }
     }
 
@@ -263,6 +275,10 @@ impl Wardrobe {
         }
         if let Some(allow) = reply.allow {
             fields.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(challenge) = reply.challenge {
+            let challenge = HeaderValue::from_static(challenge);
+            fields.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if method == Method::HEAD {
             let length = response.body().len();
