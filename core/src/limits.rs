@@ -160,6 +160,10 @@ pub const GRIN_REPLAY_BLOCKS: usize = 64;
 pub const GRIN_WAITERS_MAX: usize = 64;
 /// Bytes of a pushed transaction: hexadecimal digits in JSON.
 pub const GRIN_PUSH_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of what a node says of itself to another.
+pub const GRIN_HELLO_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of each text in it, and of the text of a node's failure.
+pub const GRIN_TEXT_MAX: usize = 256;
 /// Transactions of a former run that are checked at a time.
 pub const GRIN_RELOAD_MAX: usize = 64;
 /// Transactions that are put together to look for one's inputs.
@@ -298,6 +302,11 @@ const _: () = assert!(
 const _: () = assert!(GOSSIP_RECORDS_MAX * 1_000 <= GOSSIP_BODY_MAX);
 const _: () = assert!(
     GOSSIP_BODY_MAX <= BODY_BYTES_MAX,
+    "an answer must be readable"
+);
+const _: () = assert!(
+    GRIN_BLOCKS_MAX * (GRIN_ITEM_BYTES_MAX + 4) <= BODY_BYTES_MAX
+        && GRIN_HEADERS_MAX * 1_024 <= BODY_BYTES_MAX,
     "an answer must be readable"
 );
 const _: () = assert!(AGENT_JSON_DEPTH_MAX + 8 <= DEPTH_MAX);

@@ -1,5 +1,6 @@
 //! A Mimblewimble chain: headers, blocks, transactions that wait, and the node API v1 over them.
 
+mod access;
 pub mod http;
 pub mod page;
 pub mod rows;
