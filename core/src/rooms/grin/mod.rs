@@ -1,7 +1,11 @@
 //! A Mimblewimble chain: headers, blocks, transactions that wait, and the node API v1 over them.
 
+#[expect(dead_code, reason = "the room's handlers do not use it yet")]
+mod dandelion;
 pub mod http;
 pub mod page;
+#[expect(dead_code, reason = "the room's handlers do not use it yet")]
+mod pool;
 pub mod rows;
 pub mod source;
 pub mod types;
