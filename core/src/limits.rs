@@ -81,8 +81,8 @@ pub const REDIRECTS_MAX: usize = 10;
 /// Bytes of an agent envelope's message, of its extensions and of its card, each as JSON text.
 /// Source: WattSwarm `RawAgentEnvelope::validate`.
 pub const AGENT_JSON_BYTES_MAX: usize = 65_536;
-/// How deep each of these may nest. Ours: they are shown up to eight levels deep within an answer, and
-/// many clients read 128 levels, or nothing.
+/// How deep each of these may nest, and a direct message's content and contact material too. Ours: they
+/// are shown up to eight levels deep within an answer, and many clients read 128 levels, or nothing.
 pub const AGENT_JSON_DEPTH_MAX: u32 = 120;
 /// Bytes of an agent envelope as it travels. Ours: the original bounds only the three texts above,
 /// and half of them may be escapes.
