@@ -81,8 +81,8 @@ pub const REDIRECTS_MAX: usize = 10;
 /// Bytes of an agent envelope's message, of its extensions and of its card, each as JSON text.
 /// Source: WattSwarm `RawAgentEnvelope::validate`.
 pub const AGENT_JSON_BYTES_MAX: usize = 65_536;
-/// How deep each of these may nest. Ours: they are shown up to eight levels deep within an answer, and
-/// many clients read 128 levels, or nothing.
+/// How deep each of these may nest, and a direct message's content and contact material too. Ours: they
+/// are shown up to eight levels deep within an answer, and many clients read 128 levels, or nothing.
 pub const AGENT_JSON_DEPTH_MAX: u32 = 120;
 /// Bytes of an agent envelope as it travels. Ours: the original bounds only the three texts above,
 /// and half of them may be escapes.
@@ -166,10 +166,34 @@ pub const GRIN_HELLO_BYTES_MAX: usize = 4 * 1024;
 pub const GRIN_TEXT_MAX: usize = 256;
 /// Transactions of a former run that are checked at a time.
 pub const GRIN_RELOAD_MAX: usize = 64;
-/// Transactions that are put together to look for one's inputs.
+/// Transactions on which one may depend for going into the same block as they. Ours.
 pub const GRIN_ANCESTORS_MAX: usize = 64;
-/// Transactions that one step after a new block looks at again.
+/// Transactions that one step after a reorganisation takes in again.
 pub const GRIN_POOL_SLICE: usize = 256;
+/// How long a spread transaction is remembered, in case a reorganisation takes it out of the chain.
+/// Source: Grin `reorg_cache_period`, 30 minutes.
+pub const GRIN_REORG_CACHE_AGE: Duration = Duration::from_secs(30 * 60);
+/// Bytes that waiting transactions may take, in the pool and in its stem each. Ours: the original
+/// counts transactions only.
+pub const GRIN_POOL_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Transactions that are looked at for one block.
+pub const GRIN_PICK_LOOKS_MAX: usize = 2_048;
+/// Transactions in a row for which a block has no room before it counts as full.
+pub const GRIN_PICK_MISSES_MAX: usize = 64;
+/// How long an epoch of Dandelion lasts. Source: Grin `DANDELION_EPOCH_SECS`.
+pub const GRIN_EPOCH: Duration = Duration::from_secs(600);
+/// How many epochs of a hundred pass transactions on unseen. Source: Grin
+/// `DANDELION_STEM_PROBABILITY`.
+pub const GRIN_STEM_PERCENT: u64 = 90;
+/// For how long stem transactions are collected to be spread as one. Source: Grin
+/// `DANDELION_AGGREGATION_SECS`.
+pub const GRIN_COLLECT: Duration = Duration::from_secs(30);
+/// How long others have for spreading a stem transaction, at least. Source: Grin
+/// `DANDELION_EMBARGO_SECS`.
+pub const GRIN_EMBARGO_MIN: Duration = Duration::from_secs(180);
+/// What luck adds to that at most. Source: Grin, 30 s.
+pub const GRIN_EMBARGO_LUCK: Duration = Duration::from_secs(30);
+
 /// Bytes of a request body of the cluster API.
 pub const CLUSTER_BODY_MAX: usize = 64 * 1024;
 /// Bytes of a gossip message between nodes of a cluster.

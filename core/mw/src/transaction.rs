@@ -126,6 +126,12 @@ impl Transaction {
         self.body.0.weight()
     }
 
+    /// What so many inputs, outputs and kernels weigh in a block.
+    #[must_use]
+    pub fn weight_of(inputs: u64, outputs: u64, kernels: u64) -> u64 {
+        grin::Transaction::weight_by_iok(inputs, outputs, kernels)
+    }
+
     /// The greatest height for which one of its kernels waits; zero without any.
     #[must_use]
     pub fn lock_height(&self) -> u64 {

@@ -1,8 +1,12 @@
 //! A Mimblewimble chain: headers, blocks, transactions that wait, and the node API v1 over them.
 
 mod access;
+#[expect(dead_code, reason = "the room's handlers do not use it yet")]
+mod dandelion;
 pub mod http;
 pub mod page;
+#[expect(dead_code, reason = "the room's handlers do not use it yet")]
+mod pool;
 pub mod rows;
 pub mod source;
 pub mod types;

@@ -101,7 +101,8 @@ impl Known {
             ..
         } = &self.contact;
         let object = serde_json::from_str::<Value>(&material.material_json);
-        let is_object = object.is_ok_and(|value| value.is_object());
+        let text = Json(material.material_json.trim().into());
+        let is_object = object.is_ok_and(|value| value.is_object()) && text.is_shallow();
         Metadata {
             node_id: id.clone(),
             listen_addrs: self
@@ -116,7 +117,7 @@ impl Known {
             } else {
                 Handshake::ContactMaterial
             },
-            contact_material: is_object.then(|| Json(material.material_json.trim().into())),
+            contact_material: is_object.then_some(text),
             contact_material_signature: material.signature.clone(),
             contact_material_updated_at: u64::try_from(material.generated_at).ok(),
             first_identified_at: *first_at,

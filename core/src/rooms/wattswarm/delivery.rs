@@ -288,9 +288,7 @@ impl Wattswarm {
                 thread: &message.thread_id,
                 message: &message.message_id,
             };
-            let mut nonce = [0; 12];
-            nonce[..8].copy_from_slice(&cx.rng().bits().to_be_bytes());
-            nonce[8..].copy_from_slice(&cx.rng().bits().to_be_bytes()[..4]);
+            let nonce = names.nonce();
             let plain = super::dm::plain(&message.content, raw);
             let unpacked = Unpacked {
                 sender_key,

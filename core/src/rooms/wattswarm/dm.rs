@@ -189,10 +189,7 @@ impl Wattswarm {
         let own = cx.config().identity.public_key.to_string();
         let thread_id: Arc<str> = ids::thread_id(&own, id.as_str()).into();
         let now = super::millis(cx.now().wall);
-        let mut random = [0; 16];
-        random[..8].copy_from_slice(&cx.rng().bits().to_be_bytes());
-        random[8..].copy_from_slice(&cx.rng().bits().to_be_bytes());
-        let message_id: Arc<str> = ids::message_id(random).into();
+        let message_id = self.new_message_id(cx, &thread_id);
         let message = Message {
             thread_id: thread_id.clone(),
             message_id: message_id.clone(),
@@ -231,7 +228,7 @@ impl Wattswarm {
             thread: &thread_id,
             message: &message_id,
         };
-        let sealed = shared.map_or_else(Vec::new, |_| plain);
+        let sealed = shared.map_or_else(Vec::new, |key| key.seal(&names, names.nonce(), &plain));
         Ok(Posted {
             remote_node_id: id.clone(),
             event_id: ids::event_id(&names, created_at, &sealed).into(),
@@ -240,6 +237,20 @@ impl Wattswarm {
             thread_id,
             message_id,
         })
+    }
+
+    /// An id that no message of the conversation has, even if the node draws again what it drew before:
+    /// two texts must never be sealed under one id.
+    fn new_message_id(&self, cx: &mut Cx<'_, Self>, thread: &str) -> Arc<str> {
+        loop {
+            let mut random = [0; 16];
+            random[..8].copy_from_slice(&cx.rng().bits().to_be_bytes());
+            random[8..].copy_from_slice(&cx.rng().bits().to_be_bytes());
+            let id = ids::message_id(random);
+            if self.conversations.find(thread, &id).is_none() {
+                return id.into();
+            }
+        }
     }
 
     /// The key for messages with a node. Without a network none is needed yet.

@@ -192,8 +192,15 @@ impl Room for Wattswarm {
                 self.judge(cx);
                 self.look_again(cx);
             }
+            Notice::PeerProven(peer) => {
+                if let Some(id) = self.meet_peer(cx, *peer) {
+                    self.heard_from(cx, &id);
+                }
+            }
             Notice::SessionOpened(session) | Notice::SessionProven(session) => {
-                if let Some(id) = self.session_peer(cx, *session) {
+                let session = cx.commons().sessions.get(*session);
+                let peer = session.map(|session| session.peer);
+                if let Some(id) = peer.and_then(|peer| self.meet_peer(cx, peer)) {
                     self.heard_from(cx, &id);
                 }
             }

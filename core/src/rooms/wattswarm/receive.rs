@@ -23,7 +23,7 @@ use super::{Wattswarm, ids};
 use crate::cx::Cx;
 use crate::ids::PublicKey;
 use crate::input::{Caller, Listener, RequestId};
-use crate::limits::{MESSAGE_ID_BYTES_MAX, MESSAGE_TIME_MAX_MS};
+use crate::limits::{AGENT_JSON_DEPTH_MAX, MESSAGE_ID_BYTES_MAX, MESSAGE_TIME_MAX_MS};
 use crate::verify::VerifyJob;
 
 /// A delivery that is being taken.
@@ -317,11 +317,17 @@ impl Wattswarm {
             content: &'a RawValue,
         }
         let plain: Plain<'_> = serde_json::from_slice(&plain).map_err(|error| error.to_string())?;
-        // What nests too deep for us is not passed on to clients either.
+        // What clients could not read is not passed on to them either.
         serde_json::from_str::<serde_json::Value>(plain.content.get())
             .map_err(|error| error.to_string())?;
+        let content = Json(plain.content.get().into());
+        if !content.is_shallow() {
+            return Err(format!(
+                "the content nests more than {AGENT_JSON_DEPTH_MAX} levels deep"
+            ));
+        }
         Ok(Opened {
-            content: Json(plain.content.get().into()),
+            content,
             envelope: super::http::sent(plain.agent_envelope),
         })
     }

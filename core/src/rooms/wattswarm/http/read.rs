@@ -16,6 +16,7 @@ use super::super::types::{Act, Draft, Introduction, Material, Request, Sent};
 use super::show::failure;
 use crate::http::Reply;
 use crate::http::query::Query;
+use crate::limits::AGENT_JSON_DEPTH_MAX;
 
 #[derive(Deserialize)]
 struct ActBody<'a> {
@@ -74,9 +75,14 @@ pub(super) fn act(body: &[u8]) -> Result<Request, Reply> {
 
 pub(super) fn send(body: &[u8]) -> Result<Request, Reply> {
     let body: DraftBody<'_> = parse(body)?;
+    let content = Json(body.content.get().into());
+    if !content.is_shallow() {
+        let text = format!("content nests more than {AGENT_JSON_DEPTH_MAX} levels deep");
+        return Err(failure(400, &text));
+    }
     Ok(Request::Send(Draft {
         remote: body.remote_node_id.into(),
-        content: Json(body.content.get().into()),
+        content,
         envelope: envelope(body.agent_envelope)?,
     }))
 }

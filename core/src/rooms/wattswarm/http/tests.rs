@@ -8,6 +8,7 @@ use super::super::types::{Act, Draft, Request};
 use super::*;
 use crate::commons::network::ChainwebVersion;
 use crate::http::{Reception, receive};
+use crate::limits::AGENT_JSON_DEPTH_MAX;
 use crate::rooms;
 
 const SITE: Site = Site {
@@ -166,6 +167,23 @@ fn bodies_are_refused_by_what_is_wrong_with_them() {
         status(post("/api/peers/dm/messages", r#"{"remote_node_id":"a"}"#)),
         422
     );
+}
+
+#[test]
+fn content_nests_no_deeper_than_clients_read_where_it_is_shown() {
+    let post = |levels: u32| {
+        let levels = levels as usize;
+        let deep = format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let body = format!(r#"{{"remote_node_id":"a","content":{deep}}}"#);
+        post("/api/peers/dm/messages", &body)
+    };
+    assert_eq!(status(post(AGENT_JSON_DEPTH_MAX)), 200);
+    for levels in [AGENT_JSON_DEPTH_MAX + 1, 126] {
+        let reply = post(levels).expect_err("too deep");
+        assert_eq!(reply.status.as_u16(), 400);
+        let text = core::str::from_utf8(&reply.body).expect("text");
+        assert!(text.contains("more than 120 levels"), "{text}");
+    }
 }
 
 #[test]
