@@ -120,6 +120,31 @@ pub const DELIVERY_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Failed deliveries after which a waiting message is shown as failed. Source: WattSwarm, 10.
 pub const DELIVERY_ATTEMPTS_MAX: u32 = 10;
 
+/// Pause between two greetings of a linked peer, from and below this many microseconds. Source: Grin
+/// pings every 10 s.
+pub const GRIN_GREET_INTERVAL: (u64, u64) = (9_000_000, 11_000_000);
+/// How long a linked peer may be silent.
+pub const GRIN_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long an answer of a linked peer may take.
+pub const GRIN_CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a peer is not asked that did not give what it claims to have.
+pub const GRIN_REST: Duration = Duration::from_secs(5);
+/// Characters of a peer's user agent that are kept.
+pub const GRIN_AGENT_CHARS_MAX: usize = 128;
+/// Peers of which something is known besides what the common table has.
+pub const GRIN_BOOK_MAX: usize = 4_096;
+/// Seconds after which a peer that cannot be linked is forgotten. Source: Grin, 14 days.
+pub const GRIN_DEFUNCT_AGE_SECS: u64 = 14 * 86_400;
+/// Missing blocks that are asked for at a time, of all peers together.
+pub const GRIN_AHEAD_MAX: usize = 128;
+/// Transactions that are being checked.
+pub const GRIN_CHECKS_MAX: usize = 1_024;
+/// Turns that a transaction of a former run has for finding those on which it depends.
+pub const GRIN_RELOAD_TURNS: u8 = 4;
+/// How often the stem pool is looked at. Source: Grin `DANDELION_MONITOR`, 10 s.
+pub const GRIN_MONITOR_INTERVAL: Duration = Duration::from_secs(10);
+/// Attempts at a proof of work that are made in one go: some 4 ms on the automated-testing chain.
+pub const GRIN_ATTEMPTS: u32 = 64;
 /// Peers that a node calls by itself over its Mimblewimble chain. Source: Grin's preferred number of
 /// outbound peers.
 pub const GRIN_LINKS_MAX: usize = 8;
@@ -232,6 +257,11 @@ pub const CANDIDATES_MAX: usize = 1_024;
 pub const DISCOVERIES_MAX: usize = 8;
 /// Attempts to tell a peer that this node leaves.
 pub const FAREWELLS_MAX: u32 = 3;
+
+const _: () = assert!(
+    GRIN_HEADERS_MAX < GRIN_SIDE_MAX / 2,
+    "headers must not crowd each other out"
+);
 
 /// The bounds of one node's tables and queues.
 #[derive(Clone, Debug, PartialEq, Eq)]

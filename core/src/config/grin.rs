@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::input::Secret;
 use crate::limits::GRIN_LINKS_MAX;
+use crate::rng::Seed;
 use crate::time::Duration;
 
 /// The Mimblewimble chain of one node.
@@ -23,7 +24,7 @@ pub struct Grin {
     pub import: Option<Arc<[Block]>>,
     /// How long to wait between two blocks of our own; none for a node that does not mine.
     pub mine: Option<Duration>,
-    /// The wallet that rewards go to.
+    /// The wallet that rewards go to; [`Purse::of_node`] if none is given.
     pub purse: Option<Purse>,
     /// What callers of the API must know.
     pub api_secret: Option<Secret>,
@@ -64,6 +65,23 @@ impl Purse {
             wallet: Wallet::from_seed(seed)?,
             mark: hash.finalize().into(),
         })
+    }
+
+    /// The wallet of a node that was given none: made from its secret key, so it is the same at each
+    /// start.
+    ///
+    /// # Panics
+    /// Never: a wallet's seed may have 32 bytes.
+    #[must_use]
+    pub fn of_node(secret: &[u8; 32]) -> Self {
+        let seed = Self::seed_of_node(secret);
+        Self::from_seed(&seed).expect("a seed may have 32 bytes")
+    }
+
+    /// The seed of [`Self::of_node`]'s wallet, as stock wallets keep it. Never to be shown.
+    #[must_use]
+    pub fn seed_of_node(secret: &[u8; 32]) -> [u8; 32] {
+        Seed(*secret).derive("grin wallet").0
     }
 
     /// Its keys.

@@ -452,6 +452,10 @@ pub enum Timer {
     Mine,
     /// The stem pool is to be looked at.
     Monitor,
+    /// Transactions may wait again after a reorganisation.
+    Readmit,
+    /// Transactions of a former run are to be checked.
+    Reload,
     /// Something long goes on.
     Scan,
     /// Blocks or headers are missing.
