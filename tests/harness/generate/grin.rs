@@ -62,6 +62,33 @@ pub fn deck() -> &'static Deck {
     })
 }
 
+/// Blocks as a node keeps them: the first one is nobody's.
+#[must_use]
+pub fn chain_rows(blocks: &[Block]) -> Vec<peerage_core::Row> {
+    let chain = CHAIN;
+    let row = |block: &Block| {
+        let block = block.clone();
+        Row::Block(block.header().height(), Some(StoredBlock { chain, block })).into()
+    };
+    blocks.iter().skip(1).map(row).collect()
+}
+
+/// The blocks of the node of release 4.1.1 that was recorded. Their headers are no longer right: that
+/// release had another difficulty, and no fifth version.
+///
+/// # Panics
+/// If the vector file is not what it is.
+#[must_use]
+pub fn old_blocks() -> Vec<Block> {
+    let file = vectors::file("grin", "node_v4.1.1");
+    let blocks = file["blocks_hex"].as_array().expect("a list");
+    let read = |text: &Value| {
+        let bytes = unhex(text.as_str().expect("digits"));
+        Block::decode(&Rules::of(CHAIN), Format::V3, &bytes).expect("a block")
+    };
+    blocks.iter().map(read).collect()
+}
+
 fn unhex(text: &str) -> Vec<u8> {
     let pairs = text.as_bytes().chunks(2);
     let pair = |pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
