@@ -93,6 +93,7 @@ impl Bench {
         let mut config = Config::new(ChainwebVersion::Development, identity, address);
         config.sessions.cut_max = 0;
         config.sessions.mempool_max = 0;
+        config.grin.links_max = 0;
         config
     }
 

@@ -170,7 +170,7 @@ impl Grin {
             rules: *self.store.state().rules(),
             jobs,
         };
-        let from = Source::Peer(Who { addr: of, cert });
+        let from = Source::at(of, cert);
         cx.verify(
             VerifyJob::Mimblewimble(work),
             Then::HeadersChecked {
@@ -257,12 +257,11 @@ impl Grin {
         header: &Header,
         fault: HeaderFault,
     ) {
-        match fault {
-            HeaderFault::FromTheFuture => {
-                let (height, why) = (header.height(), fault.to_string().into());
-                cx.event(Event::BlockRefused { height, why });
-            }
-            _ => self.refuse_header(cx, from, header, &fault.to_string()),
+        if fault == HeaderFault::FromTheFuture {
+            let (height, why) = (header.height(), fault.to_string().into());
+            cx.event(Event::BlockRefused { height, why });
+        } else {
+            self.refuse_header(cx, from, header, &fault.to_string());
         }
     }
 
@@ -318,7 +317,8 @@ impl Grin {
     /// Whoever calls, for what falls back on it.
     pub(super) fn who(&self, from: &Caller, linked: &HostAddr) -> Source {
         let met = self.links.get(linked).is_some_and(|link| link.met);
-        Source::Peer(Who::calling(from, met.then(|| linked.clone())))
+        let linked = met.then(|| linked.clone());
+        Source::Peer(Arc::new(Who::calling(from, linked)))
     }
 
     /// Blocks were asked for.
@@ -333,17 +333,15 @@ impl Grin {
             self.sync.fetching.remove(hash);
         }
         self.let_go(&of);
-        let (blocks, cert) = match result {
-            Ok(Answer {
-                response: rooms::Response::Grin(Response::Blocks(it)),
-                cert,
-                ..
-            }) => (it, cert),
-            Ok(_) | Err(_) => {
-                self.rest(cx, &of);
-                self.doubt(cx, &of);
-                return self.sync(cx);
-            }
+        let Ok(Answer {
+            response: rooms::Response::Grin(Response::Blocks(blocks)),
+            cert,
+            ..
+        }) = result
+        else {
+            self.rest(cx, &of);
+            self.doubt(cx, &of);
+            return self.sync(cx);
         };
         let asked = |block: &Block| hashes.contains(&block.hash());
         if blocks.is_empty() || !blocks.iter().all(asked) {
@@ -353,7 +351,7 @@ impl Grin {
         }
         self.sync.fetching.extend(blocks.iter().map(Block::hash));
         self.hold(&of);
-        self.judge_blocks(cx, Source::Peer(Who { addr: of, cert }), blocks);
+        self.judge_blocks(cx, Source::at(of, cert), blocks);
     }
 
     /// What was fetched is judged, or cannot be.

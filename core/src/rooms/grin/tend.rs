@@ -149,9 +149,11 @@ impl Grin {
             Err(CallError::Busy) => return,
             Err(_) => None,
         };
-        let answer = answer.and_then(|answer| match answer.response {
-            rooms::Response::Grin(Response::Hello(hello)) => Some((hello, answer.cert?)),
-            _ => None,
+        let answer = answer.and_then(|answer| {
+            let rooms::Response::Grin(Response::Hello(hello)) = answer.response else {
+                return None;
+            };
+            Some((hello, answer.cert?))
         });
         let genesis = self.store.genesis_hash().to_string();
         let own = cx.config().identity.fingerprint;
@@ -244,7 +246,9 @@ impl Grin {
             work: hello.total_difficulty,
             heard: cx.now().mono,
             busy: before.as_ref().map_or(0, |link| link.busy),
-            rests: before.as_ref().map_or(cx.now().mono, |link| link.rests),
+            rests: before
+                .as_ref()
+                .map_or_else(|| cx.now().mono, |link| link.rests),
         };
         self.links.insert(addr.clone(), link);
         if before.is_none() {
@@ -302,7 +306,7 @@ impl Grin {
         reason: BanReason,
         why: &str,
     ) {
-        let Source::Peer(Who { addr, cert }) = source else {
+        let Some(Who { addr, cert }) = source.peer() else {
             return;
         };
         let mut keys = Vec::new();
