@@ -59,6 +59,7 @@ impl Bench {
             identity,
             addr("10.0.0.1", 1789),
         );
+        config.grin.links_max = 0;
         change(&mut config);
         let node =
             Node::restore(config, Seed([7; 32]), now, Vec::new()).expect("no rows, no damage");

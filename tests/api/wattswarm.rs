@@ -1,161 +1,187 @@
-//! WattSwarm's peers API, as whole exchanges; what was recorded of the original is among the vectors.
+//! The WattSwarm peers API: every row of its table of behaviours, as whole exchanges.
+//!
+//! `alone` is a node without a network, whose operator plays both parts; `together` are nodes that
+//! reach each other; `messages` is what they write; `doors` is what may be asked where, and how badly.
+
+mod alone;
+mod doors;
+mod messages;
+mod together;
 
 use std::time::Duration;
 
+use peerage_core::Seed;
 use peerage_core::config::WattswarmMode;
-use peerage_tests::{Bench, Client};
+use peerage_tests::{Bench, ParsedAnswer, Town};
 use serde_json::{Value, json};
 
-use crate::{bare, json as with_body};
+use crate::bare;
 
-const ACT: &str = "/api/peers/relationships";
-const SEND: &str = "/api/peers/dm/messages";
+const LIST: &str = "/api/peers/list";
+const RELATIONSHIPS: &str = "/api/peers/relationships";
+const THREADS: &str = "/api/peers/dm/threads";
+const MESSAGES: &str = "/api/peers/dm/messages";
+const CONTACT: &str = "/api/peers/contact-material";
+const OWN_CONTACT: &str = "/api/network/contact-material/local";
 
+/// Longer than a delivery takes that is repeated a few times.
+const A_WHILE: Duration = Duration::from_secs(60);
+
+/// A node without a network.
 fn alone() -> Bench {
     Bench::with(|config| config.wattswarm.mode = WattswarmMode::Local)
 }
 
-fn act(remote: &str, action: &str, by: &str) -> String {
-    let body = json!({"remote_node_id": remote, "action": action, "initiated_by": by});
-    with_body("POST", ACT, &body.to_string())
-}
-
-fn write(remote: &str, content: &Value) -> String {
-    let envelope = json!({"protocol": "google_a2a", "message": {"text": "hello"}});
-    let body = json!({"remote_node_id": remote, "content": content, "agent_envelope": envelope});
-    with_body("POST", SEND, &body.to_string())
-}
-
-#[test]
-fn fresh_node_is_empty_and_says_who_it_is() {
-    let mut bench = Bench::new();
-    for target in [
-        "/api/peers/list",
-        "/api/peers/relationships",
-        "/api/peers/dm/threads",
-        "/api/peers/dm/messages?thread_id=dm:0",
-        "/api/node/status",
-        "/api/network/local",
-        "/api/log/head",
-    ] {
-        bench.send(bare("GET", target));
+/// `n` nodes that can reach each other once they know how; the first was told of all others.
+fn town(n: u8) -> Town {
+    let bench = |n: u8| Bench::of(Bench::config(n), Seed([n; 32]));
+    let mut town = Town::new((1..=n).map(bench).collect());
+    for other in 1..usize::from(n) {
+        introduce(&mut town, 0, other);
     }
-    insta::assert_snapshot!(bench.story());
+    town
 }
 
-#[test]
-fn relationship_without_a_network_is_asked_for_accepted_and_written_in() {
-    let mut bench = alone();
-    bench.send(act(" bob ", "request", "local"));
-    bench.advance(Duration::from_secs(1));
-    bench.send(act("bob", "accept", "remote"));
-    bench.send(bare("GET", "/api/peers/dm/threads"));
-    bench.advance(Duration::from_secs(1));
-    bench.send(write("bob", &json!({"text": "Gr\u{fc}\u{df}e", "n": 1.0})));
-    let threads = bench.fetch(bare("GET", "/api/peers/dm/threads")).json();
-    let thread = threads["threads"][0]["thread_id"].as_str().expect("an id");
-    bench.send(bare("GET", &format!("{SEND}?thread_id={thread}")));
-    insta::assert_snapshot!(bench.story());
+/// An operator tells a node how another is reached.
+fn introduce(town: &mut Town, at: usize, other: usize) {
+    let material = town.bench(other).fetch(bare("GET", OWN_CONTACT)).json();
+    let material = &material["contact_material"];
+    let body = json!({"remote_node_id": id_of(other), "contact_material": material});
+    let answer = post(town.bench(at), CONTACT, &body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    town.settle();
 }
 
-#[test]
-fn heads_wrong_methods_and_unknown_paths_have_no_body() {
-    let mut bench = Bench::new();
-    bench.send(bare("HEAD", "/api/peers/list?x=1"));
-    bench.send(bare("HEAD", SEND));
-    bench.send(bare("HEAD", "/api/node/up"));
-    bench.send(bare("OPTIONS", ACT));
-    bench.send(bare("PUT", "/api/peers/list"));
-    bench.send(bare("DELETE", "/api/peers/contact-material"));
-    bench.send(bare("GET", "/api/peers/list/"));
-    bench.send(bare("GET", "/api/health"));
-    insta::assert_snapshot!(bench.story());
+/// The id of a node in a town: its public key, which is its number thirty-two times.
+fn id_of(at: usize) -> String {
+    format!("{:02x}", at + 1).repeat(32)
 }
 
-#[test]
-fn every_refusal_is_a_json_object() {
-    let mut bench = Bench::new();
-    bench.send(bare("GET", SEND));
-    bench.send(bare("POST", ACT));
-    for body in ["", "{", "\u{feff}{}", "[]", "{}"] {
-        bench.send(with_body("POST", ACT, body));
-    }
-    bench.send(with_body(
-        "POST",
-        ACT,
-        r#"{"remote_node_id":"\ud800","action":"request"}"#,
-    ));
-    bench.send(with_body(
-        "POST",
-        ACT,
-        r#"{"remote_node_id":"bob","action":"befriend"}"#,
-    ));
-    bench.send(act("bob", "request", "local"));
-    insta::assert_snapshot!(bench.story());
+fn post(bench: &mut Bench, target: &str, body: &Value) -> ParsedAnswer {
+    bench.fetch_json("POST", target, &body.to_string())
 }
 
-#[test]
-fn bodies_of_more_than_two_mebibytes_are_refused_in_the_apis_own_words() {
-    let mut bench = alone();
-    let fits = act("bob", "request", "local");
-    let (head, body) = fits.split_once("\r\n\r\n").expect("a body");
-    for path in [ACT, SEND, "/api/peers/contact-material"] {
-        let head = head.replace(ACT, path);
-        for (length, status) in [(2_097_152, None), (2_097_153, Some(413))] {
-            let padded = format!("{body}{}", " ".repeat(length - body.len()));
-            for framing in [
-                format!("Content-Length: {length}\r\n"),
-                "Transfer-Encoding: chunked\r\n".to_owned(),
-            ] {
-                let answer = bench.fetch(format!("{head}\r\n{framing}\r\n{padded}"));
-                if status.is_some() {
-                    let expected = json!({"ok": false, "error": "the body is too large"});
-                    assert_eq!((answer.status, answer.json()), (413, expected));
-                    assert_eq!(answer.header("content-type"), Some("application/json"));
-                } else {
-                    assert_ne!(answer.status, 413, "{path}");
-                }
-            }
+fn act(bench: &mut Bench, remote: &str, action: &str) -> ParsedAnswer {
+    let body = json!({
+        "remote_node_id": remote, "action": action, "agent_envelope": envelope(action),
+    });
+    post(bench, RELATIONSHIPS, &body)
+}
+
+fn send(bench: &mut Bench, remote: &str, content: &Value) -> ParsedAnswer {
+    let body = json!({
+        "remote_node_id": remote, "content": content, "agent_envelope": envelope("message"),
+    });
+    post(bench, MESSAGES, &body)
+}
+
+/// An envelope that says what it is for, so that a listing tells whose it shows.
+fn envelope(purpose: &str) -> Value {
+    json!({"protocol": "google_a2a", "message": {"for": purpose}})
+}
+
+/// An action in a town that must be taken; everybody hears of it who can.
+fn does(town: &mut Town, at: usize, action: &str, other: usize) {
+    let answer = act(town.bench(at), &id_of(other), action);
+    assert_eq!(answer.status, 200, "{action}: {}", answer.text());
+    town.advance(Duration::from_millis(100));
+}
+
+/// A message in a town that must be taken; gives its id.
+fn says(town: &mut Town, at: usize, content: &Value, other: usize) -> String {
+    let answer = send(town.bench(at), &id_of(other), content);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    town.advance(Duration::from_millis(100));
+    let id = answer.json()["message_id"].take();
+    id.as_str().expect("an id").to_owned()
+}
+
+fn befriend(town: &mut Town, one: usize, other: usize) {
+    does(town, one, "request", other);
+    does(town, other, "accept", one);
+}
+
+/// Two nodes that may write to each other.
+fn friends() -> Town {
+    let mut town = town(2);
+    befriend(&mut town, 0, 1);
+    town
+}
+
+/// What is listed at `target`, as text.
+fn shown(bench: &mut Bench, target: &str) -> String {
+    let answer = bench.fetch(bare("GET", target));
+    assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+    answer.text().to_owned()
+}
+
+/// What is listed under a name.
+fn listed(bench: &mut Bench, target: &str, name: &str) -> Vec<Value> {
+    let answer = bench.fetch(bare("GET", target));
+    assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+    let things = answer.json()[name].take();
+    things.as_array().expect("a list").clone()
+}
+
+/// Messages that somebody wrote, in the only conversation.
+fn written(bench: &mut Bench) -> Vec<Value> {
+    let threads = listed(bench, THREADS, "threads");
+    let [thread] = threads.as_slice() else {
+        return Vec::new();
+    };
+    let thread = thread["thread_id"].as_str().expect("an id");
+    let mut messages = listed(bench, &of_thread(thread), "messages");
+    messages.retain(|message| message["message_kind"] == "message");
+    messages
+}
+
+fn of_thread(thread: &str) -> String {
+    format!("{MESSAGES}?thread_id={thread}")
+}
+
+/// What was asked and answered, without the headers that every answer has.
+fn brief(bench: &mut Bench, requests: &[String]) -> String {
+    let mut told = String::new();
+    for request in requests {
+        let (head, body) = request.split_once("\r\n\r\n").expect("a blank line");
+        let mut lines = head.split("\r\n");
+        let first = lines.next().expect("a first line");
+        told += first.strip_suffix(" HTTP/1.1").expect("a request");
+        for field in lines {
+            told += &format!("  ({field})");
         }
+        if !body.is_empty() {
+            told += &format!("  {body}");
+        }
+        let answer = bench.fetch(request);
+        told += &format!("\n    {} {}", answer.status, answer.text());
+        if let Some(allow) = answer.header("allow") {
+            told += &format!("(allow: {allow})");
+        }
+        told = told.trim_end().to_owned() + "\n";
     }
-    // What nodes hand each other is shorter.
-    let node = Client::node(
-        "203.0.113.7:40000",
-        bench.cert().fingerprint,
-        bench.cert().key,
-    );
-    for (length, refused) in [(1_048_576, false), (1_048_577, true)] {
-        let spaces = " ".repeat(length);
-        let answer = bench.send_as(&node, with_body("POST", "/api/p2p/dm", &spaces));
-        assert_eq!(answer.starts_with("HTTP/1.1 413"), refused, "{answer}");
-    }
-    // Nobody reads what comes with these.
-    let long = format!(
-        "POST /api/node/up HTTP/1.1\r\n\r\n{}",
-        " ".repeat(2_097_153)
-    );
-    assert_eq!(bench.fetch(long).status, 200);
+    told.replace(&"x".repeat(256), "xxx…")
 }
 
-#[test]
-fn operators_paths_are_not_there_for_nodes() {
-    let mut bench = Bench::new();
-    let node = Client::node(
-        "203.0.113.7:40000",
-        bench.cert().fingerprint,
-        bench.cert().key,
-    );
-    for request in [
-        bare("GET", "/api/peers/list"),
-        bare("GET", ACT),
-        act("bob", "request", "local"),
-        write("bob", &json!(1)),
-        bare("GET", "/api/node/status"),
-    ] {
-        let answer = bench.send_as(&node, request);
-        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+/// Relationships as both of two nodes list them, a few words each.
+fn opinions(town: &mut Town) -> String {
+    let mut told = String::new();
+    for at in 0..2 {
+        let mut of = listed(town.bench(at), RELATIONSHIPS, "relationships");
+        let record = of.pop().unwrap_or_default();
+        let word = |key: &str| record[key].as_str().unwrap_or("nothing").to_owned();
+        told += &format!(
+            "    node {}: {}, last {} by {}\n",
+            at + 1,
+            word("relationship_state"),
+            word("last_action"),
+            word("initiated_by")
+        );
     }
-    for path in ["/api/p2p/relationship", "/api/p2p/dm"] {
-        assert_eq!(bench.fetch_json("POST", path, "{}").status, 404);
-    }
+    told
+}
+
+/// JSON over several lines, for snapshots of listings.
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).expect("JSON is printed")
 }

@@ -510,6 +510,27 @@ fn a_message_that_crosses_a_removal_is_dropped() {
     assert!(duo.seen.contains("wattswarm_message_refused"));
 }
 
+/// Goal: a pause that ends while nothing can go out is over for what comes later.
+#[test]
+fn an_action_goes_out_after_a_message_was_tried_in_vain() {
+    let mut duo = befriended(1);
+    duo.operate(0, write(&Duo::other(0), "1"));
+    let Some(Flight::Ask { call, .. }) = duo.flights.pop() else {
+        panic!("no call");
+    };
+    let outputs = duo.nodes[0].fail(call, CallError::Refused);
+    duo.note(0, outputs);
+    // The relationship ends before the next attempt, so the message has to wait.
+    duo.act(1, Action::Remove);
+    duo.calm();
+    duo.act(0, Action::Request);
+    assert_eq!(duo.flights.len(), 1, "the request is not held back");
+    duo.calm();
+    duo.act(1, Action::Accept);
+    duo.calm();
+    assert_eq!(duo.messages(1).len(), 1);
+}
+
 #[test]
 fn a_call_that_speaks_for_another_node_is_refused() {
     let mut duo = Duo::new(1);
