@@ -222,8 +222,8 @@ pub(crate) struct Keys {
     /// Let an operator's ban last this long, such as 90s, 30m or 3h [default: 3h]
     #[arg(long, env = "PEERAGE_GRIN_BAN_WINDOW", value_name = "DURATION", value_parser = duration)]
     pub(crate) grin_ban_window: Option<Duration>,
-    /// Let other nodes hear of WattSwarm relationships and messages, or let clients play both parts
-    /// [default: network]
+    /// Deliver WattSwarm relationships and messages to the nodes they concern, or keep them here, where
+    /// a client may play both parts [default: network]
     #[arg(
         long,
         env = "PEERAGE_WATTSWARM_MODE",

@@ -14,6 +14,7 @@ mod sessions;
 mod tokens;
 mod town;
 mod vectors;
+mod wattswarm;
 
 use peerage_tests::{Bench, Peer};
 

@@ -2,6 +2,9 @@
 
 mod secrets;
 
+mod messages;
+mod tour;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
