@@ -3,6 +3,8 @@
 //! Every run is different in kind, not only in luck: some have no crashes, some have slow disks,
 //! some have tiny tables (swarm testing). What was drawn is printed with the result.
 
+mod social;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use peerage_core::config::Sessions;
 use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
+pub use self::social::Social;
 use crate::disk::DiskSpeed;
 use crate::group::Group;
 use crate::latency::Latency;
@@ -67,6 +70,8 @@ pub struct Work {
     pub put: u32,
     /// Weight of bans and their lifting.
     pub ban: u32,
+    /// What users do to make friends and to talk to them.
+    pub social: Social,
 }
 
 /// What a run does wrong on purpose, so that an oracle can be seen to notice.
@@ -289,6 +294,7 @@ impl Options {
         if faults {
             options.widen(&mut Seeds::new(seed).family("options").luck(1));
         }
+        options.befriend(&mut Seeds::new(seed).family("options").luck(2), faults);
         options
     }
 }
@@ -325,6 +331,7 @@ impl Options {
                 page: 0,
                 put: 0,
                 ban: 0,
+                social: Social::default(),
             },
             ..drawn
         }
@@ -524,6 +531,7 @@ fn work(luck: &mut Luck, nodes: u32, duration: u64) -> Work {
         put: weight(luck),
         // Bans in small number, or nobody would be left to talk to.
         ban: weight(luck).div_ceil(8),
+        social: Social::default(),
     }
 }
 
@@ -590,6 +598,9 @@ impl fmt::Display for Options {
             work.put,
             work.ban,
         )?;
+        if work.social.sum() > 0 {
+            writeln!(f, "{PAD}{}", work.social)?;
+        }
         write!(
             f,
             "nodes     {} chains; each is given {} peers and polls a peer's mempool every {} s;\n\

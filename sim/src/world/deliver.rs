@@ -425,8 +425,7 @@ impl World {
             if let (Ok(answer), Some(asked), false) =
                 (&result, &exchange.request, exchange.given_up)
             {
-                self.workload
-                    .heard(exchange.callee, asked, &answer.response);
+                self.heard(exchange.caller, exchange.callee, asked, &answer.response);
             }
             return;
         };
@@ -442,6 +441,18 @@ impl World {
         }
         let input = Input::Reply { id, result };
         self.feed(engine, exchange.caller, exchange.callee, input);
+    }
+
+    /// A user or a liar is answered.
+    fn heard(&mut self, caller: u32, callee: u32, asked: &Request, response: &Response) {
+        match self.hosts.get_mut(caller as usize) {
+            Some(host) => {
+                if let Some(liar) = &mut host.liar {
+                    liar.heard(callee, response);
+                }
+            }
+            None => self.workload.heard(&self.roster, callee, asked, response),
+        }
     }
 
     /// Sends the news back that there will be no answer.

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use peerage_core::limits::DELIVERY_TIMEOUT;
 use peerage_core::rooms::chainweb_mempool;
 use peerage_core::time::Now;
 use peerage_core::{Output, Request, Response};
@@ -118,13 +119,14 @@ impl World {
 
     /// Looks at everything that waits for something.
     pub(crate) fn audit_waiting(&mut self, at: u64) {
-        let longest = self.longest_call();
+        let longest = ["", "deliver"].map(|name| self.longest_call(name));
         self.findings.looked(Oracle::Deadlines);
         let mut late = Vec::new();
         for (_, exchange) in self.exchanges.iter() {
             let by_node = exchange.call.is_some() && !exchange.given_up;
             let free_since = |node: u32| self.hosts[node as usize].unhurried_since(at);
             let writes_since = |node: u32| self.hosts[node as usize].free_since(at);
+            let longest = longest[usize::from(exchange.name == "deliver")];
             if by_node
                 && at.saturating_sub(exchange.sent.max(free_since(exchange.caller))) > longest
             {
@@ -201,9 +203,13 @@ impl World {
         }
     }
 
-    fn longest_call(&self) -> u64 {
+    /// How long a call may take, by what is asked.
+    fn longest_call(&self, name: &str) -> u64 {
         let sessions = &self.options.sessions;
-        let longest = sessions.request_timeout.max(sessions.probe_timeout);
+        let longest = match name {
+            "deliver" => DELIVERY_TIMEOUT,
+            _ => sessions.request_timeout.max(sessions.probe_timeout),
+        };
         // A clock that runs too slow makes everything longer.
         let rate = if self.options.faults.of(Kind::Drift).every > 0 {
             2
@@ -214,7 +220,8 @@ impl World {
     }
 
     pub(super) fn check_deadline(&mut self, at: u64, node: u32, ticket: Ticket) {
-        let longest = self.longest_call();
+        let name = (self.exchanges.get_mut(ticket)).map_or("", |exchange| exchange.name);
+        let longest = self.longest_call(name);
         self.findings.looked(Oracle::Deadlines);
         let unhurried = self.hosts[node as usize].unhurried_since(at);
         if let Some(exchange) = self.exchanges.get_mut(ticket)

@@ -18,6 +18,8 @@ pub mod http;
 pub mod ids;
 mod ledger;
 mod list;
+#[cfg(feature = "testing")]
+pub mod model;
 mod receive;
 pub mod records;
 pub mod relationship;
