@@ -9,7 +9,7 @@
 mod lists;
 mod order;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::lists::{conversations, listed, related};
@@ -19,7 +19,7 @@ use super::records::{
     Thread,
 };
 use super::relationship::Bond;
-use super::types::{Act, Delivery, Draft, Note, Parcel, Refusal, Request, Response, Taken};
+use super::types::{Act, Delivery, Draft, Letter, Note, Parcel, Refusal, Request, Response, Taken};
 use super::{Letterbox, PairRecord, Row, ids};
 use crate::config::{Config, WattswarmMode};
 use crate::ids::PublicKey;
@@ -35,8 +35,10 @@ pub struct Model {
     pairs: BTreeMap<NodeId, Pair>,
     threads: BTreeMap<Arc<str>, Arc<Thread>>,
     messages: BTreeMap<Arc<str>, BTreeMap<(u64, Arc<str>), Arc<Message>>>,
-    /// Ids that were answered to users.
-    answered: BTreeSet<Arc<str>>,
+    /// Ids that were answered to users, with their conversations.
+    answered: BTreeMap<Arc<str>, Arc<str>>,
+    /// Messages of others that were said to be taken, in the same way.
+    taken: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// The node and another one.
@@ -50,6 +52,8 @@ struct Pair {
     now: Bond,
     made: u64,
     heard: u64,
+    /// How many of its own actions were answered as queued, and of the other's as taken.
+    promised: (u64, u64),
     /// What the other side has said its next actions are; nothing, if it said different things.
     offered: BTreeMap<u64, Option<Note>>,
     /// It is not sure how things stand.
@@ -59,8 +63,9 @@ struct Pair {
 /// What was sure when the node was asked.
 #[derive(Clone, Debug)]
 pub enum Owed {
-    /// An action, and whether it is possible; nothing if that is not sure.
-    Act(Act, Option<bool>),
+    /// An action, whether it is possible, and which number it has then, or an action before it that
+    /// it repeats; nothing if that is not sure.
+    Act(Act, Option<bool>, u64),
     /// A delivery of another node, and whether it may be taken at all.
     Deliver(Arc<Delivery>, bool),
     /// The records that are listed; `None` for those that are not sure.
@@ -88,7 +93,8 @@ impl Model {
             pairs: BTreeMap::new(),
             threads: BTreeMap::new(),
             messages: BTreeMap::new(),
-            answered: BTreeSet::new(),
+            answered: BTreeMap::new(),
+            taken: BTreeMap::new(),
         };
         let mut actions = Vec::new();
         for row in rows {
@@ -141,7 +147,10 @@ impl Model {
     /// The node is asked. Tells what it owes.
     pub fn asked(&mut self, _: Now, from: &Caller, request: &Request) -> Owed {
         match request {
-            Request::Act(act) => Owed::Act(act.clone(), self.may_act(act)),
+            Request::Act(act) => {
+                let may = self.may_act(act);
+                Owed::Act(act.clone(), may, self.number(act, may))
+            }
             Request::Send(draft) => Owed::Send(draft.clone(), self.may_send(draft)),
             Request::Deliver(delivery) => {
                 Owed::Deliver(delivery.clone(), self.hear(from, delivery))
@@ -204,6 +213,19 @@ impl Model {
         }
         let bond = self.bond(&id)?;
         Some(step(&bond, Actor::Local, act.action) != Step::No)
+    }
+
+    /// How many actions there are towards a node, this one among them.
+    fn number(&self, act: &Act, may: Option<bool>) -> u64 {
+        let pair = NodeId::new(&act.remote).ok();
+        let made = |pair: &Pair| {
+            let new = step(&pair.now, Actor::Local, act.action) != Step::Same;
+            pair.made + u64::from(may == Some(true) && new)
+        };
+        match pair.as_ref().and_then(|id| self.pairs.get(id)) {
+            Some(pair) => made(pair),
+            None => u64::from(may == Some(true)),
+        }
     }
 
     /// Whether a message may be sent, as far as the relationship goes.
@@ -273,10 +295,11 @@ impl Model {
                 self.did(id, own_deed(*seq, own), vague)?;
             }
         }
+        let mut letters = Vec::new();
         for row in rows {
             match row {
                 Row::Pair(id, Some(record)) => self.moved(now, id, record)?,
-                Row::Message(_, _, Some(row)) => self.wrote(now, row)?,
+                Row::Message(_, _, Some(row)) => letters.push(row),
                 Row::Thread(id, Some(thread)) => self.opened(id, thread)?,
                 Row::Request(id, _, _) => self.pairs.entry(id.clone()).or_default().vague = true,
                 Row::Message(_, _, None) | Row::Pair(_, None) | Row::Thread(_, None) => {
@@ -285,7 +308,9 @@ impl Model {
                 Row::Action(..) | Row::Contact(..) | Row::Running(_) | Row::Seen(..) => {}
             }
         }
-        Ok(())
+        // Rows come by their keys, messages are written one after the other.
+        letters.sort_by_key(|row| row.message.created_at);
+        letters.into_iter().try_for_each(|row| self.wrote(now, row))
     }
 
     /// The node's operator did something.
@@ -447,13 +472,17 @@ impl Model {
         }
         match (owed, response) {
             (_, Response::Refused(Refusal::Busy)) | (Owed::Whatever, _) => Ok(()),
-            (Owed::Act(act, may), Response::Queued { remote, action }) => {
+            (Owed::Act(act, may, number), Response::Queued { remote, action }) => {
                 if *may == Some(false) || *remote != act.remote || *action != act.action {
                     return Err(format!("{:?} of {} is queued", act.action, act.remote));
                 }
+                if let Ok(id) = NodeId::new(remote) {
+                    let promised = &mut self.pairs.entry(id).or_default().promised;
+                    promised.0 = promised.0.max(*number);
+                }
                 Ok(())
             }
-            (Owed::Act(act, may), Response::Refused(Refusal::Invalid(why))) => {
+            (Owed::Act(act, may, _), Response::Refused(Refusal::Invalid(why))) => {
                 refused(&format!("{:?} of {}", act.action, act.remote), *may, why)
             }
             (Owed::Send(draft, may), Response::Refused(Refusal::Invalid(why))) => {
@@ -491,7 +520,7 @@ impl Model {
     }
 
     /// A message that was answered must be there as it was given, under an id of its own.
-    fn posted(&mut self, draft: &Draft, thread: &str, id: &Arc<str>) -> Result<(), String> {
+    fn posted(&mut self, draft: &Draft, thread: &Arc<str>, id: &Arc<str>) -> Result<(), String> {
         let all = self.messages.get(thread).into_iter().flatten();
         let found = all.map(|(_, of)| of).find(|of| of.message_id == *id);
         let Some(found) = found else {
@@ -500,46 +529,82 @@ impl Model {
         if found.content != draft.content || found.direction != Direction::Outbound {
             return Err(format!("{id} is written as {found:?}, not {draft:?}"));
         }
-        if !self.answered.insert(id.clone()) {
+        if self.answered.insert(id.clone(), thread.clone()).is_some() {
             return Err(format!("{id} is the name of two messages"));
         }
         Ok(())
     }
 
     /// What was taken must be kept.
-    fn received(&self, delivery: &Delivery, results: &[Taken]) -> Result<(), String> {
+    fn received(&mut self, delivery: &Delivery, results: &[Taken]) -> Result<(), String> {
         let from = &delivery.greeting.source_node_id;
-        let (items, kept): (usize, Vec<bool>) = match &delivery.parcel {
-            Parcel::Letters(letters) => {
-                let is_kept = |id: &Arc<str>, thread: &Arc<str>| {
-                    let all = self.messages.get(thread).into_iter().flatten();
-                    all.map(|(_, of)| of).any(|of| of.message_id == *id)
-                };
-                let kept = letters
-                    .iter()
-                    .map(|letter| is_kept(&letter.message_id, &letter.thread_id));
-                (letters.len(), kept.collect())
-            }
-            Parcel::Notes(notes) => {
-                let heard = self.pairs.get(from).map_or(0, |pair| pair.heard);
-                (
-                    notes.len(),
-                    notes.iter().map(|note| note.seq <= heard).collect(),
-                )
-            }
+        let items = match &delivery.parcel {
+            Parcel::Letters(letters) => letters.len(),
+            Parcel::Notes(notes) => notes.len(),
         };
         if items != results.len() {
             return Err(format!(
                 "{items} things of {from} are answered with {results:?}"
             ));
         }
-        for (kept, taken) in kept.iter().zip(results) {
+        for (item, taken) in results.iter().enumerate() {
             let claimed = matches!(
                 taken,
                 Taken::Applied | Taken::Inapplicable(_) | Taken::Repeated
             );
-            if claimed && !kept {
+            if claimed && !self.keeps(from, &delivery.parcel, item) {
                 return Err(format!("something of {from} is said to be {taken:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something that was handed over is kept; if so, it must be from now on.
+    fn keeps(&mut self, from: &NodeId, parcel: &Parcel, item: usize) -> bool {
+        match parcel {
+            Parcel::Letters(letters) => {
+                let Letter {
+                    thread_id: thread,
+                    message_id: id,
+                    ..
+                } = &letters[item];
+                self.taken.insert(id.clone(), thread.clone());
+                self.holds(thread, id)
+            }
+            Parcel::Notes(notes) => {
+                let pair = self.pairs.entry(from.clone()).or_default();
+                let seq = notes[item].seq;
+                pair.promised.1 = pair.promised.1.max(seq);
+                seq <= pair.heard
+            }
+        }
+    }
+
+    fn holds(&self, thread: &str, id: &Arc<str>) -> bool {
+        let all = self.messages.get(thread).into_iter().flatten();
+        all.map(|(_, of)| of).any(|of| of.message_id == *id)
+    }
+
+    /// Whether the node, which has started again, still has what it told of `before` that.
+    ///
+    /// # Errors
+    /// What is lost.
+    pub fn outlives(&self, before: &Self) -> Result<(), String> {
+        for (id, thread) in before.answered.iter().chain(&before.taken) {
+            if !self.holds(thread, id) {
+                return Err(format!("{id} was answered, and is lost"));
+            }
+        }
+        for (id, pair) in &before.pairs {
+            let now = self
+                .pairs
+                .get(id)
+                .map_or((0, 0), |now| (now.made, now.heard));
+            if pair.promised.0 > now.0 || pair.promised.1 > now.1 {
+                let promised = pair.promised;
+                return Err(format!(
+                    "{promised:?} actions with {id} were answered, {now:?} are left"
+                ));
             }
         }
         Ok(())
