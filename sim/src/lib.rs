@@ -55,7 +55,7 @@ pub mod wire;
 pub mod workload;
 pub mod world;
 
-pub use options::{Options, Sabotage, Wire};
+pub use options::{Options, Sabotage, Social, Wire};
 pub use oracle::Oracle;
 pub use run::{Progress, Report, Run, run};
 pub use trace::Log;

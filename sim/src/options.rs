@@ -99,13 +99,15 @@ pub enum Sabotage {
     Panic,
     /// Luck depends on what ran before in the same process.
     Restless,
+    /// What friends write arrives as if it had been written later.
+    LettersAltered,
     /// In bytes, messages arrive changed.
     WireGarbled,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CommitsLost,
         Self::DiskEarly,
         Self::DiskHoards,
@@ -117,6 +119,7 @@ impl Sabotage {
         Self::AnswersFalse,
         Self::Panic,
         Self::Restless,
+        Self::LettersAltered,
         Self::WireGarbled,
     ];
 
@@ -135,6 +138,7 @@ impl Sabotage {
             Self::AnswersFalse => "answers-false",
             Self::Panic => "panic",
             Self::Restless => "restless",
+            Self::LettersAltered => "letters-altered",
             Self::WireGarbled => "wire-garbled",
         }
     }

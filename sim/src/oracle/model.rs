@@ -111,6 +111,15 @@ impl Models {
         models
     }
 
+    /// Whether the node, which started with what its disk held, still has what it told of `before`
+    /// that.
+    ///
+    /// # Errors
+    /// What is lost.
+    pub fn outlives(&self, before: &Self) -> Result<(), String> {
+        self.wattswarm.outlives(&before.wattswarm)
+    }
+
     /// The node is given an input.
     ///
     /// # Errors
@@ -347,7 +356,7 @@ fn friends(row: &Row) -> Option<&wattswarm::Row> {
 }
 
 /// Where contact material says that a node is reached.
-fn addresses(material: &wattswarm::Material) -> Vec<HostAddr> {
+pub(super) fn addresses(material: &wattswarm::Material) -> Vec<HostAddr> {
     let Ok(said) = serde_json::from_str::<serde_json::Value>(&material.material_json) else {
         return Vec::new();
     };

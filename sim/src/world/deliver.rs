@@ -3,6 +3,9 @@
 //! Every question ends in at most one reply. Whether, and when, something arrives is for the
 //! network to say; this follows an exchange from place to place until nobody waits for it.
 
+use std::sync::Arc;
+
+use peerage_core::rooms::wattswarm;
 use peerage_core::{
     Answer, CallError, CallId, Endpoint, Input, Listener, Part, Request, RequestId, Response,
     Trust, VersionHeader,
@@ -253,6 +256,9 @@ impl World {
             if let Some(exchange) = self.exchanges.get_mut(ticket) {
                 exchange.request = Some(request.clone());
             }
+        }
+        if self.options.sabotage == Some(Sabotage::LettersAltered) {
+            alter(&mut request);
         }
         if lies {
             return self.ask_liar(engine, ticket, callee, &request);
@@ -585,5 +591,17 @@ const fn failure(error: CallError) -> &'static str {
         CallError::Timeout => "timeout",
         CallError::TooLarge => "too large",
         CallError::Unreachable => "unreachable",
+    }
+}
+
+/// Has friends write a millisecond later, so that an oracle can be seen to notice.
+fn alter(request: &mut Request) {
+    let Request::Wattswarm(wattswarm::Request::Deliver(delivery)) = request else {
+        return;
+    };
+    if let wattswarm::Parcel::Letters(letters) = &mut Arc::make_mut(delivery).parcel {
+        for letter in letters {
+            letter.created_at += 1;
+        }
     }
 }

@@ -14,12 +14,15 @@ use super::{Event, World};
 use crate::engine::Engine;
 use crate::exchange::{Place, Ticket};
 use crate::nemesis::Kind;
-use crate::options::Sabotage;
+use crate::options::{Sabotage, Wire};
 use crate::oracle::Oracle;
+use crate::oracle::friends::{self, Fellow};
 use crate::oracle::talk::silence_max;
 
 /// The pause between two looks of the oracles.
 pub(super) const AUDIT_EVERY: u64 = 1_000_000;
+/// The pause between two looks at friends, at all of them at once.
+const FRIENDS_EVERY: u64 = 10 * AUDIT_EVERY;
 /// Nodes per look.
 const AUDIT_NODES: u32 = 8;
 /// A call may outlive its deadline by the granularity of clocks, no more.
@@ -117,6 +120,34 @@ impl World {
         }
     }
 
+    /// Those who run, and have never lost what they had, and do not lie, as their friends see them.
+    /// Nobody, where messages are spoiled on their way.
+    pub(crate) fn fellows(&self, of: &[u32]) -> Vec<Fellow<'_>> {
+        let honest = of.iter().filter_map(|node| {
+            let host = &self.hosts[*node as usize];
+            let whole = !host.forgot && host.audited;
+            Some((*node, host.node.as_deref().filter(|_| whole)?))
+        });
+        if self.options.wire == Wire::Mangled {
+            return Vec::new();
+        }
+        Fellow::gather(&self.roster, honest)
+    }
+
+    /// Whether friends contradict each other.
+    pub(crate) fn audit_friends(&mut self, at: u64) {
+        let all: Vec<u32> = (0..self.options.nodes).collect();
+        let fellows = self.fellows(&all);
+        if fellows.is_empty() {
+            return;
+        }
+        let contradiction = friends::contradiction(&fellows);
+        self.findings.looked(Oracle::Friends);
+        if let Some(text) = contradiction {
+            self.findings.miss(at, None, Oracle::Friends, text);
+        }
+    }
+
     /// Looks at everything that waits for something.
     pub(crate) fn audit_waiting(&mut self, at: u64) {
         let longest = ["", "deliver"].map(|name| self.longest_call(name));
@@ -165,6 +196,9 @@ impl World {
             }
         }
         self.audit_waiting(at);
+        if at.is_multiple_of(FRIENDS_EVERY) {
+            self.audit_friends(at);
+        }
         let world = self.party();
         engine.after(AUDIT_EVERY, world, world, Event::Audit);
         if self.options.sabotage == Some(Sabotage::Restless) && at > 5_000_000 {
