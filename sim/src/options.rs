@@ -3,6 +3,8 @@
 //! Every run is different in kind, not only in luck: some have no crashes, some have slow disks,
 //! some have tiny tables (swarm testing). What was drawn is printed with the result.
 
+mod social;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use peerage_core::config::Sessions;
 use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
+pub use self::social::Social;
 use crate::disk::DiskSpeed;
 use crate::group::Group;
 use crate::latency::Latency;
@@ -67,6 +70,8 @@ pub struct Work {
     pub put: u32,
     /// Weight of bans and their lifting.
     pub ban: u32,
+    /// What users do to make friends and to talk to them.
+    pub social: Social,
 }
 
 /// What a run does wrong on purpose, so that an oracle can be seen to notice.
@@ -94,13 +99,15 @@ pub enum Sabotage {
     Panic,
     /// Luck depends on what ran before in the same process.
     Restless,
+    /// What friends write arrives as if it had been written later.
+    LettersAltered,
     /// In bytes, messages arrive changed.
     WireGarbled,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CommitsLost,
         Self::DiskEarly,
         Self::DiskHoards,
@@ -112,6 +119,7 @@ impl Sabotage {
         Self::AnswersFalse,
         Self::Panic,
         Self::Restless,
+        Self::LettersAltered,
         Self::WireGarbled,
     ];
 
@@ -130,6 +138,7 @@ impl Sabotage {
             Self::AnswersFalse => "answers-false",
             Self::Panic => "panic",
             Self::Restless => "restless",
+            Self::LettersAltered => "letters-altered",
             Self::WireGarbled => "wire-garbled",
         }
     }
@@ -289,6 +298,7 @@ impl Options {
         if faults {
             options.widen(&mut Seeds::new(seed).family("options").luck(1));
         }
+        options.befriend(&mut Seeds::new(seed).family("options").luck(2), faults);
         options
     }
 }
@@ -325,6 +335,7 @@ impl Options {
                 page: 0,
                 put: 0,
                 ban: 0,
+                social: Social::default(),
             },
             ..drawn
         }
@@ -524,6 +535,7 @@ fn work(luck: &mut Luck, nodes: u32, duration: u64) -> Work {
         put: weight(luck),
         // Bans in small number, or nobody would be left to talk to.
         ban: weight(luck).div_ceil(8),
+        social: Social::default(),
     }
 }
 
@@ -590,6 +602,9 @@ impl fmt::Display for Options {
             work.put,
             work.ban,
         )?;
+        if work.social.sum() > 0 {
+            writeln!(f, "{PAD}{}", work.social)?;
+        }
         write!(
             f,
             "nodes     {} chains; each is given {} peers and polls a peer's mempool every {} s;\n\

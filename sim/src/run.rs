@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::fold::Fold;
 use crate::nemesis::Fault;
 use crate::options::{Options, PAD, Time, Wire};
-use crate::oracle::{Finding, Findings, Oracle, converge};
+use crate::oracle::{Finding, Findings, Oracle, converge, friends};
 use crate::schedule::Key;
 use crate::trace::Tally;
 use crate::watch::Watch;
@@ -316,6 +316,7 @@ impl Run {
             world.audit_export(now, node, true);
         }
         world.audit_waiting(now);
+        world.audit_friends(now);
     }
 
     /// What keeps the core from being well, if anything does.
@@ -330,7 +331,9 @@ impl Run {
         }
         let nodes = (core.iter())
             .filter_map(|node| Some((*node, world.hosts[*node as usize].node.as_deref()?)));
-        converge::obstacle(&world.roster, nodes, world.options.nodes, core.len())
+        let (roster, total) = (&world.roster, world.options.nodes);
+        converge::obstacle(roster, nodes, total, core.len())
+            .or_else(|| friends::disagreement(&world.fellows(&core)))
     }
 
     /// Ends the run where it is and tells what came of it.

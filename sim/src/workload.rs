@@ -9,10 +9,11 @@ use peerage_core::commons::network::NetworkId;
 use peerage_core::http::page::{Cursor, PageQuery};
 use peerage_core::rooms::chainweb_mempool::command::Command;
 use peerage_core::rooms::chainweb_mempool::key::{RequestKey, TxHash};
-use peerage_core::rooms::{bans, chainweb_mempool, chainweb_peers};
+use peerage_core::rooms::{bans, chainweb_mempool, chainweb_peers, wattswarm};
 use peerage_core::{Listener, Request, Response};
 
 use crate::deck::{self, Make};
+use crate::friends::Friends;
 use crate::group::Group;
 use crate::options::{Options, Work};
 use crate::roster::Roster;
@@ -46,6 +47,7 @@ pub struct Workload {
     /// since then. With whom to ask, and luck of its own, so that it shifts no other draw.
     follow: Vec<(u32, Request)>,
     follow_luck: Luck,
+    friends: Friends,
     key: [u8; 32],
     numbers: u32,
     /// The valid transactions that were sent, with their chains.
@@ -66,11 +68,13 @@ impl Workload {
         let users = (0..options.work.users)
             .map(|user| family.luck(user.into()))
             .collect();
+        let on: Option<Vec<u32>> = (options.users_on != Group::All)
+            .then(|| options.users_on.members(options.nodes).collect());
         Self {
             work: options.work.clone(),
             nodes: options.nodes,
-            on: (options.users_on != Group::All)
-                .then(|| options.users_on.members(options.nodes).collect()),
+            friends: Friends::new(seeds, options, on.clone()),
+            on,
             chains: options.chains,
             users,
             follow: Vec::new(),
@@ -88,6 +92,7 @@ impl Workload {
         for (user, luck) in (0..).zip(&mut self.users) {
             *luck = family.luck(user);
         }
+        self.friends.reseed(seeds);
     }
 
     /// How long the user pauses before acting again.
@@ -111,14 +116,23 @@ impl Workload {
     /// What the user does now.
     pub fn act(&mut self, user: u32, roster: &Roster, wall_secs: u64) -> Action {
         let mut luck = self.users[user as usize].clone();
-        let request = self.request(&mut luck, roster, wall_secs);
+        // Whoever only makes friends asks for nothing else.
+        let request = if self.friends.alone() {
+            Request::Wattswarm(wattswarm::Request::List)
+        } else {
+            self.request(&mut luck, roster, wall_secs)
+        };
         let node = match &self.on {
             None => luck.below(self.nodes.into()) as u32,
             Some(on) => on[luck.index(on.len())],
         };
         let (node, request) = self.follow(node, request);
         let operator = matches!(request, Request::Bans(_)) || luck.chance(300_000);
-        let listener = if operator {
+        let (node, request) = match self.friends.act(roster) {
+            Some((node, request)) => (node, Request::Wattswarm(request)),
+            None => (node, request),
+        };
+        let listener = if operator || matches!(request, Request::Wattswarm(_)) {
             Listener::Api
         } else {
             Listener::P2p
@@ -140,8 +154,11 @@ impl Workload {
     }
 
     /// A user was answered by `node`, and knows what to ask next.
-    pub fn heard(&mut self, node: u32, asked: &Request, response: &Response) {
+    pub fn heard(&mut self, roster: &Roster, node: u32, asked: &Request, response: &Response) {
         let next = match (asked, response) {
+            (Request::Wattswarm(asked), Response::Wattswarm(response)) => {
+                return self.friends.heard(roster, node, asked, response);
+            }
             (
                 Request::ChainwebMempool(chainweb_mempool::Request { chain, .. }),
                 Response::ChainwebMempool(chainweb_mempool::Response::Pending { mark, .. }),

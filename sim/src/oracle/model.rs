@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 
 use peerage_core::commons::Row as CommonsRow;
-use peerage_core::commons::address::PeerInfo;
+use peerage_core::commons::address::{HostAddr, PeerInfo};
 use peerage_core::commons::bans::BanKey;
 use peerage_core::ids::Fingerprint;
 use peerage_core::rooms::chainweb_mempool::key::TxHash;
 use peerage_core::rooms::chainweb_mempool::{ChainId, Query};
 use peerage_core::rooms::chainweb_peers::Event as PeersEvent;
-use peerage_core::rooms::{Event, Row, bans, chainweb_mempool, chainweb_peers};
+use peerage_core::rooms::{Event, Row, bans, chainweb_mempool, chainweb_peers, wattswarm};
 use peerage_core::time::Now;
 use peerage_core::{
     Answer, CallId, Caller, Config, Input, Listener, Output, Request, RequestId, Response, Trust,
@@ -26,6 +26,7 @@ pub struct Models {
     bans: bans::model::Model,
     peers: chainweb_peers::model::Model,
     mempool: chainweb_mempool::model::Model,
+    wattswarm: wattswarm::model::Model,
     /// What it says to its peers.
     pub talk: Talk,
     own: Fingerprint,
@@ -53,7 +54,7 @@ enum Room {
     /// A room that has no model: only that it answers is looked at.
     Cluster,
     Grin,
-    Wattswarm,
+    Wattswarm(Box<wattswarm::model::Owed>),
 }
 
 /// Commands that a peer gives and the node has not.
@@ -70,6 +71,7 @@ impl Models {
     pub fn new(config: &Config, rows: &[Row]) -> Self {
         let known = config.known_peers.iter().map(|peer| peer.address.clone());
         let (mut kept, mut banned, mut pending) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut friends, mut told) = (Vec::new(), Vec::new());
         for row in rows {
             if let Row::Commons(CommonsRow::Peer(addr, Some(_))) = row {
                 kept.push(addr.clone());
@@ -77,9 +79,14 @@ impl Models {
                 banned.push((name.clone(), ban.clone()));
             } else if let Row::ChainwebMempool(row) = row {
                 pending.push(row);
+            } else if let Row::Wattswarm(row) = row {
+                if let wattswarm::Row::Contact(_, Some(contact)) = row {
+                    told.extend(addresses(&contact.material));
+                }
+                friends.push(row);
             }
         }
-        Self {
+        let mut models = Self {
             bans: bans::model::Model::new(config.ban_window, banned.into_iter()),
             peers: chainweb_peers::model::Model::new(
                 config.address.clone(),
@@ -91,13 +98,27 @@ impl Models {
                 config.limits.recent_log_max,
                 pending.into_iter(),
             ),
+            wattswarm: wattswarm::model::Model::new(config, friends.into_iter()),
             talk: Talk::default(),
             own: config.identity.fingerprint,
             probes_max: config.limits.probes_max,
             private: config.private,
             draining: false,
             owed: BTreeMap::new(),
+        };
+        for addr in &told {
+            models.peers.met(addr);
         }
+        models
+    }
+
+    /// Whether the node, which started with what its disk held, still has what it told of `before`
+    /// that.
+    ///
+    /// # Errors
+    /// What is lost.
+    pub fn outlives(&self, before: &Self) -> Result<(), String> {
+        self.wattswarm.outlives(&before.wattswarm)
     }
 
     /// The node is given an input.
@@ -162,7 +183,21 @@ impl Models {
             }
             Request::Cluster(_) => Room::Cluster,
             Request::Grin(_) => Room::Grin,
-            Request::Wattswarm(_) => Room::Wattswarm,
+            Request::Wattswarm(request) => {
+                if let wattswarm::Request::Contact(asked) = request {
+                    self.introduced(&asked.material);
+                } else if let wattswarm::Request::Deliver(delivery) = request {
+                    self.introduced(&delivery.greeting.contact_material);
+                }
+                Room::Wattswarm(Box::new(self.wattswarm.asked(now, from, request)))
+            }
+        }
+    }
+
+    /// Somebody says where a node is reached.
+    fn introduced(&mut self, material: &wattswarm::Material) {
+        for addr in addresses(material) {
+            self.peers.met(&addr);
         }
     }
 
@@ -175,10 +210,14 @@ impl Models {
                 self.peers.met(&peer.address);
             }
         }
+        if let Some(Response::Wattswarm(wattswarm::Response::Receipt(receipt))) = response {
+            self.introduced(&receipt.greeting.contact_material);
+        }
         let Some((made, response)) = made.zip(response) else {
             return;
         };
-        if (200..300).contains(&response.status()) {
+        // Whoever is handed something is met at once, whatever it says to that.
+        if (200..300).contains(&response.status()) || made.what == What::Deliver {
             self.peers.vouched(&made.to);
         }
         if let (
@@ -211,7 +250,11 @@ impl Models {
                 let had = |chain, hash: &TxHash| self.mempool.met(chain, hash);
                 self.talk.called(now, *id, to, request, &had)
             }
-            Output::Commit { rows, .. } => rows.iter().try_for_each(|row| self.written(now, row)),
+            Output::Commit { rows, .. } => {
+                let of_friends = rows.iter().filter_map(friends);
+                self.wattswarm.written(now, of_friends)?;
+                rows.iter().try_for_each(|row| self.written(now, row))
+            }
             Output::Event(event) => self.told(now, event),
             Output::Respond { id, response } => self.answered(now, *id, response),
             Output::Verify { .. } => Ok(()),
@@ -300,10 +343,31 @@ impl Models {
                 let still = self.bans.lasted(&banned, now);
                 (self.peers).answered(&owed, &|peer| banned.covers(peer), still, response)
             }
-            (Room::Cluster, Response::Cluster(_))
-            | (Room::Grin, Response::Grin(_))
-            | (Room::Wattswarm, Response::Wattswarm(_)) => Ok(()),
+            (Room::Cluster, Response::Cluster(_)) | (Room::Grin, Response::Grin(_)) => Ok(()),
+            (Room::Wattswarm(owed), Response::Wattswarm(response)) => {
+                self.wattswarm.answered(&owed, response)
+            }
             (_, response) => Err(format!("another room answers: {response:?}")),
         }
     }
+}
+
+/// The row, if it is of that room.
+fn friends(row: &Row) -> Option<&wattswarm::Row> {
+    if let Row::Wattswarm(row) = row {
+        Some(row)
+    } else {
+        None
+    }
+}
+
+/// Where contact material says that a node is reached.
+pub(super) fn addresses(material: &wattswarm::Material) -> Vec<HostAddr> {
+    let Ok(said) = serde_json::from_str::<serde_json::Value>(material.json()) else {
+        return Vec::new();
+    };
+    let addresses = said["listen_addrs"].as_array().into_iter().flatten();
+    addresses
+        .filter_map(|addr| addr.as_str()?.parse().ok())
+        .collect()
 }

@@ -89,6 +89,26 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../scenarios/eclipse-attempt.toml"),
     ),
     (
+        "friends-block",
+        include_str!("../../scenarios/friends-block.toml"),
+    ),
+    (
+        "friends-clocks",
+        include_str!("../../scenarios/friends-clocks.toml"),
+    ),
+    (
+        "friends-cross",
+        include_str!("../../scenarios/friends-cross.toml"),
+    ),
+    (
+        "friends-forgers",
+        include_str!("../../scenarios/friends-forgers.toml"),
+    ),
+    (
+        "friends-restart",
+        include_str!("../../scenarios/friends-restart.toml"),
+    ),
+    (
         "mempool-flood",
         include_str!("../../scenarios/mempool-flood.toml"),
     ),

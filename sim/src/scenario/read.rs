@@ -405,7 +405,16 @@ fn limits(section: Section<'_>, limits: &mut Limits) -> Result<()> {
         ("bans-max", &mut limits.bans_max),
         ("calls-max", &mut limits.calls_max),
         ("calls-per-peer-max", &mut limits.calls_per_peer_max),
+        ("contacts-max", &mut limits.contacts_max),
         ("lookup-slice-max", &mut limits.lookup_slice_max),
+        ("message-bytes-max", &mut limits.message_bytes_max),
+        ("messages-max", &mut limits.messages_max),
+        (
+            "messages-per-thread-max",
+            &mut limits.messages_per_thread_max,
+        ),
+        ("outbox-max", &mut limits.outbox_max),
+        ("outbox-per-peer-max", &mut limits.outbox_per_peer_max),
         ("peers-max", &mut limits.peers_max),
         ("pool-bytes-max", &mut limits.pool_bytes_max),
         ("pool-max", &mut limits.pool_max),
@@ -413,7 +422,9 @@ fn limits(section: Section<'_>, limits: &mut Limits) -> Result<()> {
         ("probes-per-source-max", &mut limits.probes_per_source_max),
         ("push-queue-max", &mut limits.push_queue_max),
         ("recent-log-max", &mut limits.recent_log_max),
+        ("relationships-max", &mut limits.relationships_max),
         ("requests-max", &mut limits.requests_max),
+        ("requests-per-peer-max", &mut limits.requests_per_peer_max),
         ("verifies-max", &mut limits.verifies_max),
     ] {
         set(
@@ -489,6 +500,10 @@ fn users(
         ("page", &mut work.page),
         ("put", &mut work.put),
         ("ban", &mut work.ban),
+        ("relate", &mut work.social.relate),
+        ("message", &mut work.social.message),
+        ("converse", &mut work.social.converse),
+        ("introduce", &mut work.social.introduce),
     ] {
         set(
             weight,
@@ -505,7 +520,12 @@ fn users(
         work.page,
         work.put,
         work.ban,
+        work.social.sum(),
     ];
+    set(
+        &mut work.social.request_ids,
+        section.meaning("request-ids", share)?,
+    );
     if work.users > 0 && weights.iter().all(|weight| *weight == 0) {
         return Err(section.error(
             "count",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use peerage_core::Listener;
+use peerage_core::rooms::wattswarm;
 use serde_json::Value;
 
 use super::Broken;
@@ -206,7 +207,7 @@ impl Names<'_> {
             filled.push_str(&self.value(name).ok_or_else(|| {
                 format!(
                     "${{{name}}} stands for nothing; there are ${{n0.address}}, ${{n0.host}}, ${{n0.port}}, \
-                     ${{n0.id}}, ${{tx.1}}, ${{tx.1.hash}}"
+                     ${{n0.id}}, ${{n0.key}}, ${{n0.thread.n1}}, ${{tx.1}}, ${{tx.1.hash}}"
                 )
             })?);
             rest = tail;
@@ -249,16 +250,27 @@ impl Names<'_> {
                 Value::String(command.canonical_text()).to_string()
             });
         }
-        let (node, what) = name.strip_prefix('n')?.split_once('.')?;
-        let node: u32 = node.parse().ok().filter(|node| *node < self.nodes)?;
+        let (node, what) = name.split_once('.')?;
+        let node = self.node(node)?;
         let info = self.roster.info(node);
         Some(match what {
             "address" => info.address.to_string(),
             "host" => info.address.host.to_string(),
             "port" => info.address.port.to_string(),
             "id" => info.id?.to_string(),
-            _ => return None,
+            "key" => self.roster.id(node).to_string(),
+            _ => {
+                let other = self.node(what.strip_prefix("thread.")?)?;
+                let (one, two) = (self.roster.id(node), self.roster.id(other));
+                wattswarm::ids::thread_id(one.as_str(), two.as_str())
+            }
         })
+    }
+
+    /// The node that is called so.
+    fn node(&self, name: &str) -> Option<u32> {
+        let number = name.strip_prefix('n')?.parse().ok();
+        number.filter(|node| *node < self.nodes)
     }
 }
 

@@ -246,7 +246,13 @@ fn limits(drawn: &Limits, is: &Limits) -> Table {
             ("calls-max", limits.calls_max),
             ("calls-per-peer-max", limits.calls_per_peer_max),
             ("commits-max", limits.commits_max as usize),
+            ("contacts-max", limits.contacts_max),
             ("lookup-slice-max", limits.lookup_slice_max),
+            ("message-bytes-max", limits.message_bytes_max),
+            ("messages-max", limits.messages_max),
+            ("messages-per-thread-max", limits.messages_per_thread_max),
+            ("outbox-max", limits.outbox_max),
+            ("outbox-per-peer-max", limits.outbox_per_peer_max),
             ("peers-max", limits.peers_max),
             ("pool-bytes-max", limits.pool_bytes_max),
             ("pool-max", limits.pool_max),
@@ -254,7 +260,9 @@ fn limits(drawn: &Limits, is: &Limits) -> Table {
             ("probes-per-source-max", limits.probes_per_source_max),
             ("push-queue-max", limits.push_queue_max),
             ("recent-log-max", limits.recent_log_max),
+            ("relationships-max", limits.relationships_max),
             ("requests-max", limits.requests_max),
+            ("requests-per-peer-max", limits.requests_per_peer_max),
             ("verifies-max", limits.verifies_max),
         ]
     };
@@ -278,9 +286,15 @@ fn users(drawn: &Work, options: &Options) -> Table {
         ("page", drawn.page, is.page),
         ("put", drawn.put, is.put),
         ("ban", drawn.ban, is.ban),
+        ("relate", drawn.social.relate, is.social.relate),
+        ("message", drawn.social.message, is.social.message),
+        ("converse", drawn.social.converse, is.social.converse),
+        ("introduce", drawn.social.introduce, is.social.introduce),
     ] {
         table.differ(key, drawn, is);
     }
+    let (drawn, is) = (drawn.social.request_ids, is.social.request_ids);
+    table.share("request-ids", drawn, is);
     if options.users_on != Group::All {
         table.say("on", quoted(&options.users_on));
     }

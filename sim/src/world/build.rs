@@ -74,7 +74,8 @@ impl World {
             .collect();
         let mut hosts = hosts;
         for node in &liars {
-            let liar = Liar::new(&seeds, *node, nodes, options.chains);
+            let social = options.work.social.sum() > 0;
+            let liar = Liar::new(&seeds, *node, nodes, options.chains, social);
             hosts[*node as usize].liar = Some(Box::new(liar));
         }
         let mut engine = Engine::new((nodes + users + 2) as usize);

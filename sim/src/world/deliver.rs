@@ -3,6 +3,9 @@
 //! Every question ends in at most one reply. Whether, and when, something arrives is for the
 //! network to say; this follows an exchange from place to place until nobody waits for it.
 
+use std::sync::Arc;
+
+use peerage_core::rooms::wattswarm;
 use peerage_core::{
     Answer, CallError, CallId, Endpoint, Input, Listener, Part, Request, RequestId, Response,
     Trust, VersionHeader,
@@ -254,6 +257,9 @@ impl World {
                 exchange.request = Some(request.clone());
             }
         }
+        if self.options.sabotage == Some(Sabotage::LettersAltered) {
+            alter(&mut request);
+        }
         if lies {
             return self.ask_liar(engine, ticket, callee, &request);
         }
@@ -425,8 +431,7 @@ impl World {
             if let (Ok(answer), Some(asked), false) =
                 (&result, &exchange.request, exchange.given_up)
             {
-                self.workload
-                    .heard(exchange.callee, asked, &answer.response);
+                self.heard(exchange.caller, exchange.callee, asked, &answer.response);
             }
             return;
         };
@@ -442,6 +447,18 @@ impl World {
         }
         let input = Input::Reply { id, result };
         self.feed(engine, exchange.caller, exchange.callee, input);
+    }
+
+    /// A user or a liar is answered.
+    fn heard(&mut self, caller: u32, callee: u32, asked: &Request, response: &Response) {
+        match self.hosts.get_mut(caller as usize) {
+            Some(host) => {
+                if let Some(liar) = &mut host.liar {
+                    liar.heard(callee, response);
+                }
+            }
+            None => self.workload.heard(&self.roster, callee, asked, response),
+        }
     }
 
     /// Sends the news back that there will be no answer.
@@ -574,5 +591,17 @@ const fn failure(error: CallError) -> &'static str {
         CallError::Timeout => "timeout",
         CallError::TooLarge => "too large",
         CallError::Unreachable => "unreachable",
+    }
+}
+
+/// Has friends write a millisecond later, so that an oracle can be seen to notice.
+fn alter(request: &mut Request) {
+    let Request::Wattswarm(wattswarm::Request::Deliver(delivery)) = request else {
+        return;
+    };
+    if let wattswarm::Parcel::Letters(letters) = &mut Arc::make_mut(delivery).parcel {
+        for letter in letters {
+            letter.created_at += 1;
+        }
     }
 }

@@ -25,6 +25,8 @@ pub mod ids;
 mod ledger;
 mod list;
 mod material;
+#[cfg(feature = "testing")]
+pub mod model;
 mod receive;
 pub mod records;
 pub mod relationship;
@@ -403,10 +405,16 @@ impl Wattswarm {
         };
         let standing = pair.standing();
         let relationship = standing.bond.record(id);
-        self.relations.put(Relations {
-            remote_node_id: id.clone(),
-            records: standing.records(id).into(),
-        });
+        let records = standing.records(id);
+        if records.is_empty() {
+            // Nothing that was ever done was possible.
+            self.relations.take(|other| other.remote_node_id.cmp(id));
+        } else {
+            self.relations.put(Relations {
+                remote_node_id: id.clone(),
+                records: records.into(),
+            });
+        }
         self.neighbours.relate(id, relationship);
     }
 
