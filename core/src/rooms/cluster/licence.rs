@@ -3,6 +3,8 @@
 //! Rule: cluster API, bootstrap and licence. The vendor's form of a signed licence is not
 //! published; ours is signed over its fields, with a key that the operator trusts.
 
+use ed25519_dalek::{Signer as _, SigningKey};
+
 use super::failure::{Code, Failure, LAPSED};
 use super::record::Message;
 use super::types::{Bootstrap, Bootstrapped, Bought, Request, Response, Row, Then};
@@ -44,6 +46,11 @@ impl SignedLicence {
             .number(self.nodes_max.into())
             .number(self.services_max.into())
             .done()
+    }
+
+    /// Signs what the other fields say.
+    pub fn sign(&mut self, key: &SigningKey) {
+        self.signature = key.sign(&self.message()).to_bytes();
     }
 
     fn signed_by(&self, key: PublicKey) -> Signed {
