@@ -151,8 +151,9 @@ impl Cluster {
             Some(mut known) => {
                 self.part(cx, &known);
                 // An address that an operator gave stays until the peer says that it has moved.
-                let moved = record.address != known.record.address;
-                if record.version > known.record.version {
+                let newer = record.version > known.record.version;
+                let moved = newer && record.address != known.record.address;
+                if newer {
                     known.record = record.clone();
                 }
                 if number == 0 || moved {
