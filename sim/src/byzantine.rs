@@ -22,6 +22,7 @@ use peerage_core::rooms::chainweb_mempool::key::TxHash;
 use peerage_core::rooms::{chainweb_mempool, chainweb_peers};
 use peerage_core::{Request, Response};
 
+use crate::cluster::Stranger;
 use crate::deck::{self, Make};
 use crate::roster::Roster;
 use crate::seed::{Luck, Seeds};
@@ -38,6 +39,8 @@ pub struct Liar {
     numbers: u32,
     /// What it was sent lately.
     heard: Vec<Request>,
+    /// What it is in the clusters, where there are any.
+    pub stranger: Option<Stranger>,
 }
 
 const BOASTS: usize = 0;
@@ -74,11 +77,15 @@ impl Liar {
             key: seeds.identity(u32::MAX - 1),
             numbers: node * 10_000,
             heard: Vec::new(),
+            stranger: None,
         }
     }
 
     /// All luck comes from this stream from now on.
     pub fn reseed(&mut self, luck: Luck) {
+        if let Some(stranger) = &mut self.stranger {
+            stranger.reseed(luck.clone());
+        }
         self.luck = luck;
     }
 
@@ -93,6 +100,10 @@ impl Liar {
 
     /// Whom it bothers now, and with what.
     pub fn act(&mut self, roster: &Roster, wall_secs: u64) -> (u32, Request) {
+        let stranger = self.stranger.as_mut();
+        if let Some((to, request)) = stranger.and_then(|of| of.act(roster, wall_secs)) {
+            return (to, Request::Cluster(request));
+        }
         let target = loop {
             let target = self.luck.below(self.nodes.into()) as u32;
             if target != self.node {
@@ -123,6 +134,11 @@ impl Liar {
 
     /// What it says to a question, and after how many microseconds; nothing, if it never does.
     pub fn answer(&mut self, roster: &Roster, request: &Request) -> Option<(u64, Response)> {
+        if let (Some(stranger), Request::Cluster(asked)) = (&mut self.stranger, request) {
+            stranger.hear(asked);
+            let said = stranger.answer(roster, asked)?;
+            return Some((self.luck.below(2_000), Response::Cluster(said)));
+        }
         // Bans are for operators; on the listener that others reach there are none. Liars belong to
         // no cluster.
         if matches!(request, Request::Bans(_) | Request::Cluster(_)) {

@@ -11,6 +11,7 @@ use peerage_core::config::Sessions;
 use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
+use crate::cluster::Clusters;
 use crate::disk::DiskSpeed;
 use crate::group::Group;
 use crate::latency::Latency;
@@ -67,6 +68,14 @@ pub struct Work {
     pub put: u32,
     /// Weight of bans and their lifting.
     pub ban: u32,
+}
+
+impl Work {
+    /// All weights together.
+    #[must_use]
+    pub const fn sum(&self) -> u32 {
+        self.insert + self.repeat + self.invalid + self.read + self.page + self.put + self.ban
+    }
 }
 
 /// What a run does wrong on purpose, so that an oracle can be seen to notice.
@@ -215,6 +224,8 @@ pub struct Options {
     pub kept_actions: Option<BTreeSet<(u32, u32)>>,
     /// What users do.
     pub work: Work,
+    /// Which clusters there are, if any.
+    pub clusters: Option<Clusters>,
     /// How nodes hold their sessions.
     pub sessions: Sessions,
     /// The bounds of the nodes' tables.
@@ -229,6 +240,8 @@ pub struct Options {
     pub sabotage: Option<Sabotage>,
 }
 
+/// Nodes of a drawn world in which there may be clusters.
+const CLUSTERED_MAX: u32 = 64;
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
 
@@ -276,6 +289,7 @@ impl Options {
             script: Arc::from([]),
             kept_actions: None,
             work,
+            clusters: None,
             sessions,
             limits,
             ban_window,
@@ -288,6 +302,7 @@ impl Options {
         }
         if faults {
             options.widen(&mut Seeds::new(seed).family("options").luck(1));
+            options.found(&mut Seeds::new(seed).family("clusters").luck(0));
         }
         options
     }
@@ -327,6 +342,15 @@ impl Options {
                 ban: 0,
             },
             ..drawn
+        }
+    }
+
+    /// Clusters, in some runs only, and none in worlds in which all know all would be too much.
+    fn found(&mut self, luck: &mut Luck) {
+        let clusters = Clusters::drawn(luck, self.nodes);
+        if luck.below(3) == 0 && self.nodes <= CLUSTERED_MAX {
+            self.settle += clusters.settle();
+            self.clusters = Some(clusters);
         }
     }
 
@@ -590,6 +614,9 @@ impl fmt::Display for Options {
             work.put,
             work.ban,
         )?;
+        if let Some(clusters) = &self.clusters {
+            writeln!(f, "clusters  {clusters}")?;
+        }
         write!(
             f,
             "nodes     {} chains; each is given {} peers and polls a peer's mempool every {} s;\n\

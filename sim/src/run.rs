@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::fold::Fold;
 use crate::nemesis::Fault;
 use crate::options::{Options, PAD, Time, Wire};
-use crate::oracle::{Finding, Findings, Oracle, converge};
+use crate::oracle::{Finding, Findings, Oracle, clusters, converge};
 use crate::schedule::Key;
 use crate::trace::Tally;
 use crate::watch::Watch;
@@ -330,7 +330,14 @@ impl Run {
         }
         let nodes = (core.iter())
             .filter_map(|node| Some((*node, world.hosts[*node as usize].node.as_deref()?)));
-        converge::obstacle(&world.roster, nodes, world.options.nodes, core.len())
+        let clusters = world.options.clusters.as_ref();
+        converge::obstacle(
+            &world.roster,
+            nodes.clone(),
+            world.options.nodes,
+            core.len(),
+        )
+        .or_else(|| clusters.and_then(|_| clusters::obstacle(&world.roster, nodes)))
     }
 
     /// Ends the run where it is and tells what came of it.

@@ -4,8 +4,8 @@
 //! network to say; this follows an exchange from place to place until nobody waits for it.
 
 use peerage_core::{
-    Answer, CallError, CallId, Endpoint, Input, Listener, Part, Request, RequestId, Response,
-    Trust, VersionHeader,
+    Answer, CallError, CallId, Caller, Endpoint, Input, Listener, Part, Request, RequestId,
+    Response, Trust, VersionHeader,
 };
 
 use super::{Event, World};
@@ -43,6 +43,7 @@ impl World {
             trust: to.trust,
             part: to.part,
             listener: Listener::P2p,
+            authorization: None,
             name: request.name(),
             impostor: false,
             request: Some(request),
@@ -218,6 +219,7 @@ impl World {
         };
         let Some(mut request) = request else { return };
         let listener = exchange.listener;
+        let authorization = exchange.authorization.clone();
         if self.options.wire != Wire::Typed {
             self.findings.looked(Oracle::Wire);
             let garbled = self.options.sabotage == Some(Sabotage::WireGarbled);
@@ -259,7 +261,10 @@ impl World {
         }
         let from = match caller.checked_sub(self.options.nodes) {
             None => self.roster.caller(caller),
-            Some(user) => Roster::user(user, listener),
+            Some(user) => Caller {
+                authorization,
+                ..Roster::user(user, listener)
+            },
         };
         let input = Input::Request {
             id: ticket.request(),
@@ -549,6 +554,7 @@ impl World {
             trust: Trust::Anyone,
             part: Part::Body,
             listener: action.listener,
+            authorization: action.authorization,
             name: action.request.name(),
             impostor: false,
             request: Some(action.request),
