@@ -234,6 +234,9 @@ impl<R: Room> Cx<'_, R> {
         let (commons, journal) = self.commons_mut();
         commons.peers.acquaint(journal, addr, key, at);
         self.judge_peer_at(addr);
+        if let Some((peer, _)) = self.shared.commons.peers.find(addr) {
+            self.notify(Notice::PeerProven(peer));
+        }
     }
 
     /// Takes `addr` out of the peer table again, unless a network of the table's knows it.

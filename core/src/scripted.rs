@@ -26,7 +26,7 @@ pub(crate) const EPOCH: u64 = 1_700_000_000;
 pub(crate) fn cert(n: u8) -> PeerCert {
     PeerCert {
         fingerprint: Fingerprint([n; 32]),
-        key: Some(PublicKey([n; 32])),
+        key: Some(PublicKey::of_secret(&[n; 32])),
     }
 }
 

@@ -215,14 +215,15 @@ pub(crate) struct Keys {
     /// Ask whoever joins the cluster to know the secret in this file, and prove to know it
     #[arg(long, env = "PEERAGE_CLUSTER_SECRET_FILE", value_name = "FILE")]
     pub(crate) cluster_secret_file: Option<PathBuf>,
-    /// Tell other nodes of the cluster to call this address [default: that of --api]
+    /// Tell other nodes of the cluster to call this address [default: that of --api, at the host of
+    /// --public if --api listens everywhere]
     #[arg(long, env = "PEERAGE_CLUSTER_ADDRESS", value_name = "HOST:PORT", value_parser = host_addr)]
     pub(crate) cluster_address: Option<HostAddr>,
     /// Let an operator's ban last this long, such as 90s, 30m or 3h [default: 3h]
     #[arg(long, env = "PEERAGE_GRIN_BAN_WINDOW", value_name = "DURATION", value_parser = duration)]
     pub(crate) grin_ban_window: Option<Duration>,
-    /// Let other nodes hear of WattSwarm relationships and messages, or let clients play both parts
-    /// [default: network]
+    /// Deliver WattSwarm relationships and messages to the nodes they concern, or keep them here, where
+    /// a client may play both parts [default: network]
     #[arg(
         long,
         env = "PEERAGE_WATTSWARM_MODE",

@@ -36,6 +36,8 @@ pub struct Commons {
 pub enum Notice {
     /// A ban began; sessions with whom it covers are over.
     Banned(BanKey),
+    /// Whoever is at a peer's address has proved the key that the peer now goes by.
+    PeerProven(PeerKey),
     /// The peers of a network have changed, so that a session may start.
     PeersChanged(NetworkId),
     /// A session's peer was synchronised with; the session's work may begin.

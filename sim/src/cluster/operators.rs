@@ -345,6 +345,10 @@ impl Operators {
             // Somebody would like to have more nodes than were paid for.
             licence.nodes_max += 1_000;
         }
+        if self.luck.chance(300_000) {
+            let renewed = Request::ReplaceLicence(Ok(Box::new(licence)));
+            return self.signed(node, renewed);
+        }
         let bootstrap = Bootstrap {
             licence,
             name: self.luck.chance(300_000).then(|| "bought".to_owned()),

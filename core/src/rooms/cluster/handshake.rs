@@ -63,7 +63,7 @@ pub struct Hello {
     /// Who the author is, signed for itself.
     pub record: Record,
     /// Made with the shared secret, if the author has one.
-    #[serde(with = "maybe_base64_32")]
+    #[serde(default, with = "maybe_base64_32")]
     pub mac: Option<[u8; 32]>,
     /// The author's signature.
     #[serde(with = "base64_signature")]
@@ -115,7 +115,7 @@ pub struct Welcome {
     /// Who the author is, signed for itself.
     pub record: Record,
     /// Made with the shared secret, if the author has one.
-    #[serde(with = "maybe_base64_32")]
+    #[serde(default, with = "maybe_base64_32")]
     pub mac: Option<[u8; 32]>,
     /// The author's signature over the challenge, both sides and all of this.
     #[serde(with = "base64_signature")]
@@ -252,6 +252,9 @@ impl Cluster {
         if !same_licence(self.licence(cx), &hello.licence_id, customer) {
             return Err(MISMATCH);
         }
+        if !self.members.contains_key(&record.peer_id) {
+            self.check_licence(cx)?;
+        }
         if !record.is_active() {
             return Err(handshake("handshake failed: the peer is deactivated"));
         }
@@ -271,7 +274,7 @@ impl Cluster {
 
     /// What we remember of the author.
     fn screen_history(&self, record: &Record, number: u64, why: Why) -> Result<(), Failure> {
-        if let Some(failure) = self.forbids(record, why) {
+        if let Some(failure) = self.forbids(record, why, false) {
             return Err(failure);
         }
         let known = self.members.get(&record.peer_id);
@@ -288,15 +291,18 @@ impl Cluster {
 
     /// Why a peer may not come, or come back, in this way, if it may not. It keeps the key that it
     /// had; a deletion is lifted by an add, a departure by what the peer says of itself later.
-    pub(super) fn forbids(&self, record: &Record, why: Why) -> Option<Failure> {
-        let known = self.members.get(&record.peer_id);
-        let gone = self.tombstones.get(&record.peer_id);
-        let before = known.map(|known| &known.record);
-        let before = before.or_else(|| gone.map(|gone| &gone.record));
-        if before.is_some_and(|before| before.public_key != record.public_key) {
-            return Some(handshake("handshake failed: the peer has another key"));
+    /// `called` tells that this node began: if its operator had it do so, the key of who is gone does
+    /// not matter, for somebody may have taken the name of who is meant.
+    pub(super) fn forbids(&self, record: &Record, why: Why, called: bool) -> Option<Failure> {
+        let another_key = handshake("handshake failed: the peer has another key");
+        if let Some(known) = self.members.get(&record.peer_id) {
+            let same = known.record.public_key == record.public_key;
+            return (!same).then_some(another_key);
         }
-        let gone = gone?;
+        let gone = self.tombstones.get(&record.peer_id)?;
+        if gone.record.public_key != record.public_key {
+            return (!called || why == Why::Discovery).then_some(another_key);
+        }
         if gone.record.is_active() {
             let deleted = handshake("handshake failed: the peer was deleted here");
             return (why == Why::Discovery).then_some(deleted);

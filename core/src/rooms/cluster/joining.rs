@@ -133,10 +133,9 @@ impl Cluster {
                 ANOTHER_KEY
             });
         }
-        let gone = self.tombstones.get(&identity.peer_id);
-        if gone.is_some_and(|gone| gone.record.public_key != identity.public_key)
-            || identity.public_key == self.public_key
-        {
+        // The key of a peer that is gone does not matter: should somebody have taken its name, the
+        // operator deletes that one, and adds the one that is meant.
+        if identity.public_key == self.public_key {
             return Err(ANOTHER_KEY);
         }
         let key = BanKey::Key(identity.public_key);
@@ -263,7 +262,7 @@ impl Cluster {
             return self.jilted(cx, peer, LEFT);
         }
         let why = self.courtships.get(&peer).map(|courtship| courtship.why);
-        if let Some(failure) = why.and_then(|why| self.forbids(&welcome.record, why)) {
+        if let Some(failure) = why.and_then(|why| self.forbids(&welcome.record, why, true)) {
             // It was deleted, has left or was here first while the handshake was under way.
             return self.jilted(cx, peer, failure);
         }
@@ -324,7 +323,7 @@ impl Cluster {
     /// Remembers a peer that another one told of, unless it is known or unwanted.
     pub(super) fn hear_of(&mut self, cx: &Cx<'_, Self>, record: &Record) {
         let id = record.peer_id;
-        let unwanted = self.forbids(record, Why::Discovery).is_some();
+        let unwanted = self.forbids(record, Why::Discovery, true).is_some();
         if id == cx.config().cluster.peer_id
             || record.public_key == self.public_key
             || self.members.contains_key(&id)

@@ -163,6 +163,8 @@ impl Cluster {
                 known
             }
             None => {
+                // Whoever had the name under another key counted for itself.
+                let before = gone.filter(|gone| gone.record.public_key == record.public_key);
                 cx.event(Event::ClusterPeerJoined {
                     peer: id,
                     addr: address.clone(),
@@ -172,7 +174,7 @@ impl Cluster {
                     record: record.clone(),
                     address: address.to_string(),
                     created_s: now.wall.as_secs(),
-                    hello: number.max(gone.map_or(0, |gone| gone.hello)),
+                    hello: number.max(before.map_or(0, |gone| gone.hello)),
                 }
             }
         };
@@ -300,6 +302,18 @@ impl Cluster {
             version: self.own.version,
             at_s,
         }))
+    }
+
+    /// A node that has left and comes back knows nobody: its former peers remember its farewell, and
+    /// would not listen to it before it shakes hands again.
+    pub(super) fn begin_anew(&mut self, cx: &mut Cx<'_, Self>) {
+        for (id, member) in core::mem::take(&mut self.members) {
+            self.part(cx, &member);
+            cx.put(Row::Member(id, None));
+        }
+        self.reach.clear();
+        self.candidates.clear();
+        self.farewells.clear();
     }
 
     /// Takes a peer out and remembers that it is gone. `left` is its own announcement that it is.

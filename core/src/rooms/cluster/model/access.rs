@@ -41,9 +41,11 @@ pub(super) fn needed(request: &Request) -> Option<Scopes> {
         Request::DeleteCredential(_) | Request::MakeCredential(_) | Request::Rotate => {
             Scopes::CREDENTIALS_WRITE
         }
-        Request::ClusterCredential | Request::DeleteSelf | Request::Status | Request::Sync => {
-            Scopes::ADMIN
-        }
+        Request::ClusterCredential
+        | Request::DeleteSelf
+        | Request::ReplaceLicence(_)
+        | Request::Status
+        | Request::Sync => Scopes::ADMIN,
         Request::Licence => Scopes::NONE,
         Request::Bootstrap(_)
         | Request::Deactivate(_)

@@ -6,6 +6,7 @@ use crate::ids::PeerId;
 use crate::limits::{MEMBERS_MAX, TOMBSTONES_MAX};
 use crate::rooms::cluster::credentials::SharedCredential;
 use crate::rooms::cluster::handshake::Why;
+use crate::rooms::cluster::licence::SignedLicence;
 use crate::rooms::cluster::record::Record;
 use crate::rooms::cluster::types::{Bought, Credential, Member, Own, Request, Row, Tombstone};
 use crate::time::Now;
@@ -39,12 +40,14 @@ impl Model {
 
     fn may_buy(&self, bought: Option<&Bought>) -> Result<(), String> {
         let bought = bought.ok_or("a licence is taken away")?;
+        let signed = |given: &SignedLicence| {
+            given.licence_id == bought.licence.id
+                && given.nodes_max == bought.licence.nodes_max
+                && self.proven.contains(&given.signature)
+        };
         let given = self.wants(|request| match request {
-            Request::Bootstrap(Ok(given)) => {
-                given.licence.licence_id == bought.licence.id
-                    && given.licence.nodes_max == bought.licence.nodes_max
-                    && self.proven.contains(&given.licence.signature)
-            }
+            Request::Bootstrap(Ok(given)) => signed(&given.licence),
+            Request::ReplaceLicence(Ok(given)) => signed(given),
             _ => false,
         });
         let told = "a licence is taken that nobody signed";
@@ -135,10 +138,14 @@ impl Model {
                 self.members.len()
             ));
         }
-        let before = self.gone.get(&id);
-        if before.is_some_and(|gone| gone.record.public_key != record.public_key) {
+        let added = self.courted.get(&id) == Some(&Why::Add);
+        let same = |gone: &&Tombstone| gone.record.public_key == record.public_key;
+        let remembered = self.gone.get(&id);
+        // An operator who names an address means whoever is there.
+        if remembered.is_some_and(|gone| !same(&gone)) && !added {
             return Err(format!("{id} comes back as somebody else"));
         }
+        let before = remembered.filter(same);
         let said_to_have_left = before.filter(|gone| !gone.record.is_active());
         if said_to_have_left.is_some_and(|gone| record.version <= gone.record.version) {
             return Err(format!("{id} has left, and comes back without saying so"));
