@@ -314,7 +314,7 @@ impl Expectation {
             Self::InCluster { who, node, known } => {
                 nodes(run, who).find_map(|(number, machine)| {
                     let found = look::knows(machine, world.roster.cluster_peer(*node));
-                    let verb = if *known { "has not" } else { "has" };
+                    let verb = if *known { "does not have" } else { "has" };
                     (number != *node && found != *known)
                         .then(|| Broken(format!("n{number} {verb} n{node} in its cluster")))
                 })

@@ -194,9 +194,12 @@ impl Model {
         if hello.why == Why::Discovery && deleted.is_some_and(|gone| gone.record.is_active()) {
             return Err(format!("{} was deleted, and is looked for", hello.to));
         }
-        let asked_for = |asked: &Asked| match &asked.request {
-            Request::AddPeer(Ok(add)) => add.address == *to && !asked.may.is_never(),
-            _ => false,
+        let asked_for = |asked: &Asked| {
+            if let Request::AddPeer(Ok(add)) = &asked.request {
+                add.address == *to && !asked.may.is_never()
+            } else {
+                false
+            }
         };
         if hello.why == Why::Add && !self.asked_for(asked_for) {
             return Err(format!("{to} is added, and nobody asked for it"));

@@ -403,8 +403,9 @@ impl Model {
 }
 
 fn code(response: &Response) -> Option<Code> {
-    match response {
-        Response::Failed(Failure { code, .. }) => Some(*code),
-        _ => None,
+    if let Response::Failed(Failure { code, .. }) = response {
+        Some(*code)
+    } else {
+        None
     }
 }

@@ -1,6 +1,11 @@
 //! What may be written, and because of what: nothing that nobody may ask for, nobody who did not
 //! shake hands, nothing that its author did not sign.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a request is the one that is looked for, or another"
+)]
+
 use super::{Asked, Model};
 use crate::ids::PeerId;
 use crate::limits::{MEMBERS_MAX, TOMBSTONES_MAX};
