@@ -69,11 +69,6 @@ impl Friends {
         self.luck = seeds.family("friends").luck(0);
     }
 
-    /// Whether anybody does anything else.
-    #[must_use]
-    pub fn alone(&self) -> bool {
-        u64::from(self.work.sum()) == self.total
-    }
 
     /// What is asked of which node next; nothing, if it is something else's turn.
     pub fn act(&mut self, roster: &Roster) -> Option<(u32, Request)> {

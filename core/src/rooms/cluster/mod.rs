@@ -12,6 +12,8 @@ pub mod http;
 mod joining;
 pub mod licence;
 mod membership;
+#[cfg(any(test, feature = "testing"))]
+pub mod model;
 pub mod record;
 mod rows;
 mod tokens;
