@@ -20,7 +20,8 @@ use crate::commons::bans::BanReason;
 use crate::cx::Cx;
 use crate::input::{Answer, CallError, Caller, RequestId};
 use crate::limits::{
-    GRIN_AHEAD_MAX, GRIN_BLOCKS_MAX, GRIN_HEADERS_MAX, GRIN_LOCATOR_MAX, GRIN_REST, GRIN_SIDE_MAX,
+    GRIN_AHEAD_MAX, GRIN_BLOCKS_MAX, GRIN_HEADERS_MAX, GRIN_LOCATOR_MAX, GRIN_MISSES_MAX,
+    GRIN_REST, GRIN_SIDE_MAX,
 };
 use crate::rooms;
 use crate::verify::VerifyJob;
@@ -122,12 +123,23 @@ impl Grin {
         }
     }
 
-    /// Does not ask a peer for a while, because it did not give what it claims to have.
-    fn rest(&mut self, cx: &mut Cx<'_, Self>, addr: &HostAddr) {
+    /// Does not ask a peer for a while, because it did not give what it claims to have. Tells whether
+    /// that has happened too often.
+    fn rest(&mut self, cx: &mut Cx<'_, Self>, addr: &HostAddr) -> bool {
         let until = cx.now().mono + GRIN_REST;
+        let Some(link) = self.links.get_mut(addr) else {
+            return false;
+        };
+        (link.rests, link.hollow) = (until, link.work);
+        link.misses += 1;
+        cx.arm_by(Timer::Sync, GRIN_REST);
+        link.misses >= GRIN_MISSES_MAX
+    }
+
+    /// A peer gave what it was asked for.
+    fn praise(&mut self, addr: &HostAddr) {
         if let Some(link) = self.links.get_mut(addr) {
-            link.rests = until;
-            cx.arm_by(Timer::Sync, GRIN_REST);
+            link.misses = 0;
         }
     }
 
@@ -243,7 +255,9 @@ impl Grin {
     fn headers_done(&mut self, cx: &mut Cx<'_, Self>, of: &HostAddr, added: bool) {
         self.sync.headers_of = None;
         self.let_go(of);
-        if !added {
+        if added {
+            self.praise(of);
+        } else {
             self.rest(cx, of);
         }
         self.sync(cx);
@@ -339,7 +353,10 @@ impl Grin {
             ..
         }) = result
         else {
-            self.rest(cx, &of);
+            if self.rest(cx, &of) {
+                // Whoever has headers and never their blocks keeps others from being asked.
+                self.unlink(cx, &of);
+            }
             self.doubt(cx, &of);
             return self.sync(cx);
         };
@@ -349,6 +366,7 @@ impl Grin {
             self.unlink(cx, &of);
             return self.sync(cx);
         }
+        self.praise(&of);
         self.sync.fetching.extend(blocks.iter().map(Block::hash));
         self.hold(&of);
         self.judge_blocks(cx, Source::at(of, cert), blocks);
