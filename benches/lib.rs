@@ -48,11 +48,12 @@ impl Bench {
             public_key: PublicKey([2; 32]),
             secret: [3; 32],
         };
-        let config = Config::new(
+        let mut config = Config::new(
             ChainwebVersion::Development,
             identity,
             addr("10.0.0.1", 1789),
         );
+        config.grin.links_max = 0;
         let node =
             Node::restore(config, Seed([7; 32]), now, Vec::new()).expect("no rows, no damage");
         Self {

@@ -129,6 +129,8 @@ pub const GRIN_SILENCE_MAX: Duration = Duration::from_secs(60);
 pub const GRIN_CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a peer is not asked that did not give what it claims to have.
 pub const GRIN_REST: Duration = Duration::from_secs(5);
+/// How often in a row a linked peer may fail to give what it claims to have.
+pub const GRIN_MISSES_MAX: u32 = 3;
 /// Characters of a peer's user agent that are kept.
 pub const GRIN_AGENT_CHARS_MAX: usize = 128;
 /// Peers of which something is known besides what the common table has.

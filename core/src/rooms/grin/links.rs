@@ -32,6 +32,10 @@ pub(super) struct Link {
     pub(super) heard: Instant,
     /// How often it is being asked for headers or blocks, or what it gave is being checked.
     pub(super) busy: u32,
+    /// The work that it claimed when it did not give what it claims to have.
+    pub(super) hollow: u64,
+    /// How often in a row it did not.
+    pub(super) misses: u32,
     /// Until when it is not asked, because it did not give what it claims to have.
     pub(super) rests: Instant,
 }
@@ -75,9 +79,9 @@ impl Links {
         self.by_addr.iter()
     }
 
-    /// The greatest height and the most work that anybody claims.
+    /// The greatest height and the most work that anybody claims and may have.
     pub(super) fn best(&self) -> (u64, u64) {
-        let links = self.by_addr.values();
+        let links = self.by_addr.values().filter(|link| link.work > link.hollow);
         let best = links.max_by_key(|link| link.work);
         best.map_or((0, 0), |link| (link.height, link.work))
     }

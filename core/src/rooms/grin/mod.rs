@@ -207,6 +207,7 @@ impl Room for Grin {
             Timer::Readmit => self.readmit(cx),
             Timer::Reload => self.reload(cx),
             Timer::Scan => self.scan(cx),
+            Timer::Seek => self.seek(cx),
             Timer::Sync => self.sync(cx),
             Timer::Tend => self.tend(cx),
         }

@@ -1,5 +1,7 @@
 //! Where a block or a transaction comes from.
 
+use std::sync::Arc;
+
 use crate::commons::address::HostAddr;
 use crate::input::{Caller, PeerCert};
 
@@ -13,7 +15,7 @@ pub enum Source {
     /// This node itself.
     Own,
     /// Another node.
-    Peer(Who),
+    Peer(Arc<Who>),
 }
 
 /// Another node, as far as it is known.
@@ -36,8 +38,13 @@ impl Who {
 }
 
 impl Source {
+    /// Another node, met at `addr`.
+    pub(super) fn at(addr: HostAddr, cert: Option<PeerCert>) -> Self {
+        Self::Peer(Arc::new(Who { addr, cert }))
+    }
+
     /// The other node, if there is one.
-    pub(super) const fn peer(&self) -> Option<&Who> {
+    pub(super) fn peer(&self) -> Option<&Who> {
         match self {
             Self::Peer(who) => Some(who),
             Self::Import | Self::Operator | Self::Own => None,

@@ -20,7 +20,8 @@ use crate::commons::bans::BanReason;
 use crate::cx::Cx;
 use crate::input::{Answer, CallError, Caller, RequestId};
 use crate::limits::{
-    GRIN_AHEAD_MAX, GRIN_BLOCKS_MAX, GRIN_HEADERS_MAX, GRIN_LOCATOR_MAX, GRIN_REST, GRIN_SIDE_MAX,
+    GRIN_AHEAD_MAX, GRIN_BLOCKS_MAX, GRIN_HEADERS_MAX, GRIN_LOCATOR_MAX, GRIN_MISSES_MAX,
+    GRIN_REST, GRIN_SIDE_MAX,
 };
 use crate::rooms;
 use crate::verify::VerifyJob;
@@ -122,12 +123,23 @@ impl Grin {
         }
     }
 
-    /// Does not ask a peer for a while, because it did not give what it claims to have.
-    fn rest(&mut self, cx: &mut Cx<'_, Self>, addr: &HostAddr) {
+    /// Does not ask a peer for a while, because it did not give what it claims to have. Tells whether
+    /// that has happened too often.
+    fn rest(&mut self, cx: &mut Cx<'_, Self>, addr: &HostAddr) -> bool {
         let until = cx.now().mono + GRIN_REST;
+        let Some(link) = self.links.get_mut(addr) else {
+            return false;
+        };
+        (link.rests, link.hollow) = (until, link.work);
+        link.misses += 1;
+        cx.arm_by(Timer::Sync, GRIN_REST);
+        link.misses >= GRIN_MISSES_MAX
+    }
+
+    /// A peer gave what it was asked for.
+    fn praise(&mut self, addr: &HostAddr) {
         if let Some(link) = self.links.get_mut(addr) {
-            link.rests = until;
-            cx.arm_by(Timer::Sync, GRIN_REST);
+            link.misses = 0;
         }
     }
 
@@ -170,7 +182,7 @@ impl Grin {
             rules: *self.store.state().rules(),
             jobs,
         };
-        let from = Source::Peer(Who { addr: of, cert });
+        let from = Source::at(of, cert);
         cx.verify(
             VerifyJob::Mimblewimble(work),
             Then::HeadersChecked {
@@ -243,7 +255,9 @@ impl Grin {
     fn headers_done(&mut self, cx: &mut Cx<'_, Self>, of: &HostAddr, added: bool) {
         self.sync.headers_of = None;
         self.let_go(of);
-        if !added {
+        if added {
+            self.praise(of);
+        } else {
             self.rest(cx, of);
         }
         self.sync(cx);
@@ -257,12 +271,11 @@ impl Grin {
         header: &Header,
         fault: HeaderFault,
     ) {
-        match fault {
-            HeaderFault::FromTheFuture => {
-                let (height, why) = (header.height(), fault.to_string().into());
-                cx.event(Event::BlockRefused { height, why });
-            }
-            _ => self.refuse_header(cx, from, header, &fault.to_string()),
+        if fault == HeaderFault::FromTheFuture {
+            let (height, why) = (header.height(), fault.to_string().into());
+            cx.event(Event::BlockRefused { height, why });
+        } else {
+            self.refuse_header(cx, from, header, &fault.to_string());
         }
     }
 
@@ -318,7 +331,8 @@ impl Grin {
     /// Whoever calls, for what falls back on it.
     pub(super) fn who(&self, from: &Caller, linked: &HostAddr) -> Source {
         let met = self.links.get(linked).is_some_and(|link| link.met);
-        Source::Peer(Who::calling(from, met.then(|| linked.clone())))
+        let linked = met.then(|| linked.clone());
+        Source::Peer(Arc::new(Who::calling(from, linked)))
     }
 
     /// Blocks were asked for.
@@ -333,17 +347,18 @@ impl Grin {
             self.sync.fetching.remove(hash);
         }
         self.let_go(&of);
-        let (blocks, cert) = match result {
-            Ok(Answer {
-                response: rooms::Response::Grin(Response::Blocks(it)),
-                cert,
-                ..
-            }) => (it, cert),
-            Ok(_) | Err(_) => {
-                self.rest(cx, &of);
-                self.doubt(cx, &of);
-                return self.sync(cx);
+        let Ok(Answer {
+            response: rooms::Response::Grin(Response::Blocks(blocks)),
+            cert,
+            ..
+        }) = result
+        else {
+            if self.rest(cx, &of) {
+                // Whoever has headers and never their blocks keeps others from being asked.
+                self.unlink(cx, &of);
             }
+            self.doubt(cx, &of);
+            return self.sync(cx);
         };
         let asked = |block: &Block| hashes.contains(&block.hash());
         if blocks.is_empty() || !blocks.iter().all(asked) {
@@ -351,9 +366,10 @@ impl Grin {
             self.unlink(cx, &of);
             return self.sync(cx);
         }
+        self.praise(&of);
         self.sync.fetching.extend(blocks.iter().map(Block::hash));
         self.hold(&of);
-        self.judge_blocks(cx, Source::Peer(Who { addr: of, cert }), blocks);
+        self.judge_blocks(cx, Source::at(of, cert), blocks);
     }
 
     /// What was fetched is judged, or cannot be.

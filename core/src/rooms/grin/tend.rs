@@ -57,7 +57,7 @@ impl Grin {
 
     /// Greets peers of the common table that are not linked, as many as links are missing. One that was
     /// defunct gets another chance each time.
-    fn seek(&mut self, cx: &mut Cx<'_, Self>) {
+    pub(super) fn seek(&mut self, cx: &mut Cx<'_, Self>) {
         let under_way = self
             .greeting
             .iter()
@@ -149,9 +149,11 @@ impl Grin {
             Err(CallError::Busy) => return,
             Err(_) => None,
         };
-        let answer = answer.and_then(|answer| match answer.response {
-            rooms::Response::Grin(Response::Hello(hello)) => Some((hello, answer.cert?)),
-            _ => None,
+        let answer = answer.and_then(|answer| {
+            let rooms::Response::Grin(Response::Hello(hello)) = answer.response else {
+                return None;
+            };
+            Some((hello, answer.cert?))
         });
         let genesis = self.store.genesis_hash().to_string();
         let own = cx.config().identity.fingerprint;
@@ -204,9 +206,14 @@ impl Grin {
         if self.is_banned(cx, &addr, &cert) {
             return cx.respond(id, refused(403, "banned"));
         }
-        self.link(cx, addr, hello, cert, false);
+        let is_new = before.is_none();
+        self.link(cx, addr.clone(), hello, cert, false);
         let hello = Arc::new(self.hello(cx));
         cx.respond(id, Response::Hello(hello));
+        if is_new && cx.config().grin.links_max > 0 {
+            // Whether it is where it says shows when it is called there.
+            self.greet(cx, addr);
+        }
     }
 
     fn is_banned(&self, cx: &Cx<'_, Self>, addr: &HostAddr, cert: &PeerCert) -> bool {
@@ -234,8 +241,9 @@ impl Grin {
             .chars()
             .take(GRIN_AGENT_CHARS_MAX)
             .collect();
+        let wanted = self.links.count(true) < cx.config().grin.links_max;
         let link = Link {
-            outbound: met || before.as_ref().is_some_and(|link| link.outbound),
+            outbound: met && wanted || before.as_ref().is_some_and(|link| link.outbound),
             cert,
             met: met || before.as_ref().is_some_and(|link| link.met),
             capabilities: hello.capabilities,
@@ -244,16 +252,21 @@ impl Grin {
             work: hello.total_difficulty,
             heard: cx.now().mono,
             busy: before.as_ref().map_or(0, |link| link.busy),
-            rests: before.as_ref().map_or(cx.now().mono, |link| link.rests),
+            hollow: before.as_ref().map_or(0, |link| link.hollow),
+            misses: before.as_ref().map_or(0, |link| link.misses),
+            rests: before
+                .as_ref()
+                .map_or_else(|| cx.now().mono, |link| link.rests),
         };
         self.links.insert(addr.clone(), link);
+        if met
+            && before.as_ref().is_none_or(|link| !link.met)
+            && let Some(key) = cert.key
+        {
+            cx.acquaint(&addr, key);
+        }
         if before.is_none() {
             cx.event(Event::LinkBegan { addr: addr.clone() });
-            if let Some(key) = cert.key
-                && met
-            {
-                cx.acquaint(&addr, key);
-            }
             let (capabilities, secs) = (hello.capabilities, cx.now().wall.as_secs());
             self.note(cx, &addr, |record| {
                 record.capabilities = capabilities;
@@ -274,7 +287,7 @@ impl Grin {
         }
         cx.event(Event::LinkEnded { addr: addr.clone() });
         if cx.config().grin.links_max > 0 {
-            cx.arm_by(Timer::Tend, SOON);
+            cx.arm_by(Timer::Seek, SOON);
         }
         self.sync(cx);
     }
@@ -302,7 +315,7 @@ impl Grin {
         reason: BanReason,
         why: &str,
     ) {
-        let Source::Peer(Who { addr, cert }) = source else {
+        let Some(Who { addr, cert }) = source.peer() else {
             return;
         };
         let mut keys = Vec::new();
@@ -323,32 +336,11 @@ impl Grin {
     /// The ban list has changed.
     pub(super) fn heed(&mut self, cx: &mut Cx<'_, Self>, notice: &Notice) {
         match notice {
-            Notice::Banned(key) => {
-                let wall = cx.now().wall;
-                let covered = self.links.iter().filter(|(addr, link)| {
-                    BanKey::of_address(addr) == *key
-                        || cx.commons().is_banned_cert(wall, &link.cert)
-                });
-                let covered: Vec<HostAddr> = covered.map(|(addr, _)| addr.clone()).collect();
-                for addr in &covered {
-                    self.unlink(cx, addr);
-                }
-                let peers = cx
-                    .commons()
-                    .peers
-                    .iter()
-                    .map(|(_, peer)| &peer.info.address);
-                let known = self.book.iter().map(|(addr, _)| addr).chain(peers);
-                let named = known.filter(|addr| BanKey::of_address(addr) == *key);
-                let named: Vec<HostAddr> = named.cloned().collect();
-                for addr in named {
-                    self.note(cx, &addr, |record| record.last_banned = wall.as_secs());
-                }
-            }
+            Notice::Banned(key) => self.heed_ban(cx, key),
             Notice::Unbanned | Notice::PeersChanged(_) => {
                 let grin = &cx.config().grin;
                 if self.links.count(true) < grin.links_max {
-                    cx.arm_by(Timer::Tend, SOON);
+                    cx.arm_by(Timer::Seek, SOON);
                 }
             }
             Notice::PeerProven(_)
@@ -357,6 +349,30 @@ impl Grin {
             | Notice::SessionFailed(_)
             | Notice::SessionMismatched(_)
             | Notice::SessionClosed(_) => {}
+        }
+    }
+
+    fn heed_ban(&mut self, cx: &mut Cx<'_, Self>, key: &BanKey) {
+        let wall = cx.now().wall;
+        let links = self.links.iter();
+        let covered = links.filter(|(addr, link)| self.is_banned(cx, addr, &link.cert));
+        let covered: Vec<HostAddr> = covered.map(|(addr, _)| addr.clone()).collect();
+        for addr in covered {
+            self.unlink(cx, &addr);
+        }
+        let BanKey::Address(_) = key else {
+            return;
+        };
+        let peers = cx
+            .commons()
+            .peers
+            .iter()
+            .map(|(_, peer)| &peer.info.address);
+        let known = self.book.iter().map(|(addr, _)| addr).chain(peers);
+        let named = known.filter(|addr| BanKey::of_address(addr) == *key);
+        let named: Vec<HostAddr> = named.cloned().collect();
+        for addr in named {
+            self.note(cx, &addr, |record| record.last_banned = wall.as_secs());
         }
     }
 }

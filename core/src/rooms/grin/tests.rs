@@ -78,10 +78,10 @@ pub(super) fn ask(script: &mut Script, ask: Ask) -> Response {
 }
 
 pub(super) fn tip(script: &mut Script) -> Tip {
-    match ask(script, Ask::Chain) {
-        Response::Tip(tip) => tip,
-        other => panic!("no tip but {other:?}"),
-    }
+    let Response::Tip(tip) = ask(script, Ask::Chain) else {
+        panic!("no tip");
+    };
+    tip
 }
 
 /// What the `n`-th node asks of `script`, and what comes of it.
@@ -111,29 +111,33 @@ pub(super) fn hello(n: u8, last: &Header) -> Hello {
 /// The room's calls among outputs.
 pub(super) fn calls(outputs: &[Output]) -> Vec<(CallId, Between)> {
     let calls = crate::scripted::calls(outputs).into_iter();
-    let ours = calls.filter_map(|(id, _, request)| match request {
-        rooms::Request::Grin(Request::Between(_, between)) => Some((id, between)),
-        _ => None,
+    let ours = calls.filter_map(|(id, _, request)| {
+        let rooms::Request::Grin(Request::Between(_, between)) = request else {
+            return None;
+        };
+        Some((id, between))
     });
     ours.collect()
 }
 
 /// The room's events among outputs.
 pub(super) fn events(outputs: &[Output]) -> Vec<Event> {
-    let event = |output: &Output| match output {
-        Output::Event(rooms::Event::Grin(event)) => Some(event.clone()),
-        _ => None,
+    let event = |output: &Output| {
+        let Output::Event(rooms::Event::Grin(event)) = output else {
+            return None;
+        };
+        Some(event.clone())
     };
     outputs.iter().filter_map(event).collect()
 }
 
 /// Why blocks, headers or transactions were refused.
 pub(super) fn refusals(outputs: &[Output]) -> Vec<String> {
-    let why = |event: &Event| match event {
-        Event::BlockRefused { why, .. } | Event::TransactionRefused { why } => {
-            Some(why.to_string())
-        }
-        _ => None,
+    let why = |event: &Event| {
+        let (Event::BlockRefused { why, .. } | Event::TransactionRefused { why }) = event else {
+            return None;
+        };
+        Some(why.to_string())
     };
     events(outputs).iter().filter_map(why).collect()
 }

@@ -458,6 +458,8 @@ pub enum Timer {
     Reload,
     /// Something long goes on.
     Scan,
+    /// Somebody new may be there to be linked.
+    Seek,
     /// Blocks or headers are missing.
     Sync,
     /// Links are to be looked after.

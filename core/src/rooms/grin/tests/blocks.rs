@@ -121,10 +121,10 @@ pub(super) fn offer(script: &mut Script, n: u8, block: &Block) -> Vec<Output> {
     let mut next = between(script, n, Between::Announce(block.header().clone()));
     while let Some((id, what)) = calls(&next).into_iter().next() {
         outputs.append(&mut next);
-        next = match what {
-            Between::Blocks(_) => script.reply(id, Response::Blocks(Arc::new([block.clone()])), n),
-            _ => break,
+        let Between::Blocks(_) = what else {
+            break;
         };
+        next = script.reply(id, Response::Blocks(Arc::new([block.clone()])), n);
     }
     outputs.append(&mut next);
     outputs

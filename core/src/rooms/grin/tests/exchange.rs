@@ -63,17 +63,17 @@ fn ask(world: &mut World, node: usize, ask: Ask) -> Response {
 }
 
 fn links(world: &mut World, node: usize) -> Vec<LinkPage> {
-    match ask(world, node, Ask::Connected) {
-        Response::Connected(links) => links.to_vec(),
-        other => panic!("no links but {other:?}"),
-    }
+    let Response::Connected(links) = ask(world, node, Ask::Connected) else {
+        panic!("no links");
+    };
+    links.to_vec()
 }
 
 fn peer(world: &mut World, node: usize, n: u8) -> PeerPage {
-    match ask(world, node, Ask::Peer(addr(n))) {
-        Response::Peer(page) => PeerPage::clone(&page),
-        other => panic!("no peer but {other:?}"),
-    }
+    let Response::Peer(page) = ask(world, node, Ask::Peer(addr(n))) else {
+        panic!("no peer");
+    };
+    PeerPage::clone(&page)
 }
 
 #[test]

@@ -42,12 +42,12 @@ fn node_with_outbound_link() -> Script {
 }
 
 fn relayed(outputs: &[Output]) -> Vec<(CallId, bool)> {
-    let relays = calls(outputs)
-        .into_iter()
-        .filter_map(|(id, what)| match what {
-            Between::Relay { stem, .. } => Some((id, stem)),
-            _ => None,
-        });
+    let relays = calls(outputs).into_iter().filter_map(|(id, what)| {
+        let Between::Relay { stem, .. } = what else {
+            return None;
+        };
+        Some((id, stem))
+    });
     relays.collect()
 }
 
