@@ -1,5 +1,7 @@
 //! The program `peerage`, as its operator meets it: one line, exit codes, messages.
 
+mod grin;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
