@@ -5,6 +5,8 @@ mod secrets;
 mod messages;
 mod tour;
 
+mod grin;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
