@@ -69,7 +69,6 @@ impl Friends {
         self.luck = seeds.family("friends").luck(0);
     }
 
-
     /// What is asked of which node next; nothing, if it is something else's turn.
     pub fn act(&mut self, roster: &Roster) -> Option<(u32, Request)> {
         let sum = u64::from(self.work.sum());

@@ -13,8 +13,8 @@ use peerage_core::config::Sessions;
 use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
-use crate::cluster::Clusters;
 pub use self::social::Social;
+use crate::cluster::Clusters;
 use crate::disk::DiskSpeed;
 use crate::group::Group;
 use crate::latency::Latency;

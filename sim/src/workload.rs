@@ -9,7 +9,7 @@ use peerage_core::commons::network::NetworkId;
 use peerage_core::http::page::{Cursor, PageQuery};
 use peerage_core::rooms::chainweb_mempool::command::Command;
 use peerage_core::rooms::chainweb_mempool::key::{RequestKey, TxHash};
-use peerage_core::rooms::{bans, chainweb_mempool, chainweb_peers, wattswarm};
+use peerage_core::rooms::{bans, chainweb_mempool, chainweb_peers};
 use peerage_core::{Listener, Request, Response, Secret};
 
 use crate::cluster::Operators;

@@ -281,7 +281,7 @@ impl Cluster {
         let gone = self.tombstones.get(&record.peer_id);
         let last = known.map(|member| member.hello);
         if last
-            .or(gone.map(|gone| gone.hello))
+            .or_else(|| gone.map(|gone| gone.hello))
             .is_some_and(|last| number <= last)
         {
             return Err(handshake("handshake failed: the challenge was used"));
