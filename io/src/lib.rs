@@ -30,6 +30,7 @@ use std::time::Duration;
 use peerage_core::commons::address::{HostAddr, Hostname, PeerInfo};
 use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::config::cluster::Cluster;
+use peerage_core::config::grin::Grin;
 use peerage_core::config::{Config, Identity, Sessions, Wattswarm};
 use peerage_core::http::throttle::{ADDRESSES_MAX, Rates, Throttle};
 use peerage_core::ids::PeerId;
@@ -84,13 +85,15 @@ pub struct Settings {
     pub gas_price_min: u64,
     /// The node in its cluster. Its peer id is that of the data directory, its address that below.
     pub cluster: Cluster,
-    /// Where other nodes of the cluster are told to call: the API listener unless set. Port 0
-    /// becomes the port that it got.
+    /// Where other nodes of the cluster are told to call: the API listener unless set, at the public
+    /// host if the listener has no address of its own. Port 0 becomes the port that it got.
     pub cluster_address: Option<HostAddr>,
     /// How sessions with other nodes are held.
     pub sessions: Sessions,
     /// How WattSwarm's relationships and messages are treated.
     pub wattswarm: Wattswarm,
+    /// The node's Mimblewimble chain.
+    pub grin: Grin,
     /// The bounds of the node's tables.
     pub limits: Limits,
     /// How often strangers may ask.
@@ -133,6 +136,7 @@ impl Settings {
             cluster_address: None,
             sessions: defaults.sessions,
             wattswarm: defaults.wattswarm,
+            grin: defaults.grin,
             limits: defaults.limits,
             rates: Rates::default(),
             api_connections: ConnectionLimits {
@@ -217,11 +221,12 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         gas_price_min: settings.gas_price_min,
         cluster: Cluster {
             peer_id: cluster_peer_id,
-            address: told_addr(settings.cluster_address.as_ref(), api_addr),
+            address: cluster_addr(settings.cluster_address.as_ref(), api_addr, &public_addr),
             ..settings.cluster
         },
         sessions: settings.sessions,
         wattswarm: settings.wattswarm,
+        grin: settings.grin,
         limits: settings.limits,
     };
     let clock = Clock::start();
@@ -336,6 +341,16 @@ fn told_addr(given: Option<&HostAddr>, bound: SocketAddr) -> HostAddr {
         addr.port = bound.port();
     }
     addr
+}
+
+/// Where the cluster is told to call. Nobody can call an unspecified address; the host is then the
+/// one that other nodes are told in any case.
+fn cluster_addr(given: Option<&HostAddr>, api: SocketAddr, public: &HostAddr) -> HostAddr {
+    if given.is_none() && api.ip().is_unspecified() {
+        HostAddr::new(public.host.clone(), api.port())
+    } else {
+        told_addr(given, api)
+    }
 }
 
 fn equip(

@@ -215,7 +215,8 @@ pub(crate) struct Keys {
     /// Ask whoever joins the cluster to know the secret in this file, and prove to know it
     #[arg(long, env = "PEERAGE_CLUSTER_SECRET_FILE", value_name = "FILE")]
     pub(crate) cluster_secret_file: Option<PathBuf>,
-    /// Tell other nodes of the cluster to call this address [default: that of --api]
+    /// Tell other nodes of the cluster to call this address [default: that of --api, at the host of
+    /// --public if --api listens everywhere]
     #[arg(long, env = "PEERAGE_CLUSTER_ADDRESS", value_name = "HOST:PORT", value_parser = host_addr)]
     pub(crate) cluster_address: Option<HostAddr>,
     /// Let an operator's ban last this long, such as 90s, 30m or 3h [default: 3h]

@@ -11,6 +11,7 @@ mod peer_pages;
 mod pool;
 mod rules;
 mod sessions;
+mod tokens;
 mod town;
 mod vectors;
 mod wattswarm;

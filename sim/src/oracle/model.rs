@@ -52,6 +52,7 @@ enum Room {
     Peers(chainweb_peers::model::Owed, bans::model::Banned),
     /// A room that has no model: only that it answers is looked at.
     Cluster,
+    Grin,
     Wattswarm,
 }
 
@@ -160,6 +161,7 @@ impl Models {
                 Room::Peers(self.peers.asked(request), self.bans.banned(now))
             }
             Request::Cluster(_) => Room::Cluster,
+            Request::Grin(_) => Room::Grin,
             Request::Wattswarm(_) => Room::Wattswarm,
         }
     }
@@ -239,7 +241,11 @@ impl Models {
         match event {
             Event::ChainwebMempool(event) => self.mempool.told(now, event),
             Event::ChainwebPeers(event) => self.peers_told(now, event),
-            Event::Bans(_) | Event::Cluster(_) | Event::Node(_) | Event::Wattswarm(_) => Ok(()),
+            Event::Bans(_)
+            | Event::Cluster(_)
+            | Event::Grin(_)
+            | Event::Node(_)
+            | Event::Wattswarm(_) => Ok(()),
         }
     }
 
@@ -294,9 +300,9 @@ impl Models {
                 let still = self.bans.lasted(&banned, now);
                 (self.peers).answered(&owed, &|peer| banned.covers(peer), still, response)
             }
-            (Room::Cluster, Response::Cluster(_)) | (Room::Wattswarm, Response::Wattswarm(_)) => {
-                Ok(())
-            }
+            (Room::Cluster, Response::Cluster(_))
+            | (Room::Grin, Response::Grin(_))
+            | (Room::Wattswarm, Response::Wattswarm(_)) => Ok(()),
             (_, response) => Err(format!("another room answers: {response:?}")),
         }
     }

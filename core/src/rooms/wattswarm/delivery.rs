@@ -281,7 +281,7 @@ impl Wattswarm {
     ) -> Option<Vec<Letter>> {
         let shared = self.shared_key(cx, id).ok().flatten()?;
         let contact = self.contacts.get(id)?;
-        let recipient_key = cipher::public_key(contact.contact.dm_key.as_deref()?).ok()?;
+        let recipient_key = cipher::public_key(contact.dm_key.as_deref()?).ok()?;
         let sender_key = self.dm_key;
         let own = cx.config().identity.public_key.to_string();
         let sealed = letters.iter().map(|(message, raw)| {
@@ -352,6 +352,10 @@ impl Wattswarm {
             line.failures = 0;
             line.stuck = false;
             self.deliver_next(cx, &id);
+            // Most relationships have nothing under way, and need no line for it.
+            if self.lines.get(&id).is_some_and(|line| line.len() == 0) {
+                self.lines.remove(&id);
+            }
         } else {
             self.refused(cx, &id, key);
         }

@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::super::list::PeerList;
+use super::super::material::Material;
 use super::super::records::{Action, Message, NodeId, PeerRecord, Relations, Relationship, Thread};
 use super::super::shelf::Listing;
-use super::super::types::{Material, Network, Posted, Refusal, Request, Response, Status};
+use super::super::types::{Network, Posted, Refusal, Request, Response, Status};
 use crate::http::{Outgoing, Reply, Site};
 
 const JSON: &str = "application/json";
