@@ -5,6 +5,7 @@ mod cluster;
 mod grin;
 mod limits;
 mod peers;
+mod wattswarm;
 mod wire;
 
 use std::net::SocketAddr;

@@ -201,6 +201,8 @@ impl Grin {
         let share: Arc<[Block]> = import.blocks[import.next..end].into();
         import.next = end;
         if why.is_none() && !share.is_empty() {
+            let (height, last) = (import.next as u64 - 1, import.blocks.len() as u64 - 1);
+            cx.event(Event::ChainImporting { height, last });
             return self.judge_blocks(cx, Source::Import, share);
         }
         self.import = None;

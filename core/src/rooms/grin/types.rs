@@ -483,6 +483,8 @@ events! {
         BlockMined { /** Its height. */ height: u64 } = "grin_block_mined", "mined block {height}";
         /// A file's chain was taken in, as far as it is right.
         ChainImported { /** The height reached. */ height: u64, /** What ended it too early, or nothing. */ why: Arc<str> } = "grin_chain_imported", "imported blocks up to {height}{why}";
+        /// A share of a file's chain is being checked.
+        ChainImporting { /** The height of its last block. */ height: u64, /** That of the file's. */ last: u64 } = "grin_chain_importing", "importing blocks up to {height} of {last}";
         /// A stem transaction was spread because nobody else did.
         EmbargoEnded = "grin_embargo_ended", "spread a transaction that nobody else did";
         /// A new epoch of Dandelion began.
