@@ -7,6 +7,7 @@ use peerage_mw::Chain;
 
 use crate::calls::Calls;
 use crate::commons::bans::Bans;
+use crate::commons::met::Met;
 use crate::commons::peers::Peers;
 use crate::commons::sessions::Sessions;
 use crate::commons::{Commons, Row as CommonsRow};
@@ -96,6 +97,7 @@ impl Node {
         let mut commons = Commons {
             peers: Peers::default(),
             bans: Bans::default(),
+            met: Met::default(),
             sessions: Sessions::default(),
         };
         // Peers first: other rows refer to them.

@@ -11,7 +11,7 @@ use peerage_core::http::{Head, Route, Site};
 use peerage_core::rooms::chainweb_mempool::{self as mempool, ChainId, key::TxHash};
 use peerage_core::rooms::{bans, chainweb_peers, cluster, grin, wattswarm};
 use peerage_core::rows::{Record as _, RowError};
-use peerage_core::{Listener, Request, Row, commons};
+use peerage_core::{Listener, Request, Response, Row, commons};
 use peerage_tests::{Draws, fuzz, generate};
 
 const ROUNDS: u64 = 5_000;
@@ -59,6 +59,8 @@ fn answers_are_read_as_they_were_written() {
         let reply = response.encode();
         let again = request.decode_response(reply.status.as_u16(), &reply.body);
         assert_eq!(again, response, "to {request:?}");
+        let typed = !matches!(response, Response::Opaque(_));
+        assert!(!typed || request.answer_is_read(), "to {request:?}");
     });
 }
 

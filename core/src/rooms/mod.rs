@@ -295,6 +295,15 @@ macro_rules! rooms {
                 }
             }
 
+            /// Whether nodes read the answer again. If not, [`Self::decode_response`] gives
+            /// [`Response::Opaque`].
+            #[must_use]
+            pub const fn answer_is_read(&self) -> bool {
+                match self {
+                    $(Self::$name(request) => request.answer_is_read(),)+
+                }
+            }
+
             /// How much memory the request keeps for itself alone, roughly.
             pub(crate) fn byte_size(&self) -> usize {
                 match self {

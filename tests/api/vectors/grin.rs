@@ -193,7 +193,7 @@ impl Old {
             "index" => self.stand_at(19, &[]),
             "status_with_peer" => {
                 self.stand_at(19, &[("127.0.0.1:23401", false, 1_795_188_654)]);
-                self.link(LINKED_S);
+                self.link(LINKED_S, 19);
             }
             "peer_by_ip" => {
                 self.stand_at(
@@ -206,13 +206,14 @@ impl Old {
                         ("127.0.0.1:23401", false, 1_795_188_654),
                     ],
                 );
-                self.link(LINKED_S);
+                self.link(LINKED_S, 19);
                 self.bench.set_wall(WallTime::from_secs(HEARD_S));
             }
             "ban_connected" => self.command("10.11.12.15", "ban"),
             "reconnected" => {
                 self.command("127.0.0.1:23411", "unban");
-                self.link(LINKED_AGAIN_S);
+                // A handshake of the original tells no height; what comes after it does.
+                self.link(LINKED_AGAIN_S, 0);
             }
             "auth_none" => {
                 self.bench = Bench::with(|config| {
@@ -241,14 +242,14 @@ impl Old {
     }
 
     /// The second node links with it.
-    fn link(&mut self, seconds: u64) {
+    fn link(&mut self, seconds: u64, height: u64) {
         self.bench.set_wall(WallTime::from_secs(seconds));
         let hello = Hello {
             genesis: self.blocks[0].hash().to_string(),
             address: "127.0.0.1:23411".to_owned(),
             user_agent: "MW/Grin 4.1.1".to_owned(),
             capabilities: 15,
-            height: 19,
+            height,
             total_difficulty: 60,
             tip: self.blocks[19].hash().to_string(),
         };

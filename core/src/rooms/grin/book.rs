@@ -72,6 +72,9 @@ impl Grin {
         });
         change(&mut record);
         if self.book.get(addr) != Some(&record) {
+            if !self.book.records.contains_key(addr) {
+                cx.meet(addr, None);
+            }
             self.book.records.insert(addr.clone(), record.clone());
             cx.put_lazily(Row::Peer(addr.clone(), Some(record)));
         }
@@ -79,6 +82,7 @@ impl Grin {
 
     fn strike_out(&mut self, cx: &mut Cx<'_, Self>, addr: HostAddr) {
         self.book.records.remove(&addr);
+        cx.unmeet(&addr);
         cx.put_lazily(Row::Peer(addr, None));
     }
 

@@ -135,6 +135,9 @@ impl Room for Grin {
     }
 
     fn start(&mut self, cx: &mut Cx<'_, Self>) {
+        for (addr, _) in self.book.iter() {
+            cx.meet(addr, None);
+        }
         if cx.config().grin.links_max > 0 {
             let after = cx.config().sessions.start_delay;
             cx.arm(Timer::Tend, after);

@@ -275,6 +275,7 @@ impl Grin {
                 record.last_banned = 0;
                 record.last_connected = secs;
             });
+            cx.meet(&addr, Some(&cert));
             self.arm_tend(cx);
         }
         self.sync(cx);
@@ -318,11 +319,7 @@ impl Grin {
         let Some(Who { addr, cert }) = source.peer() else {
             return;
         };
-        let mut keys = Vec::new();
-        if let Some(cert) = cert {
-            keys.push(BanKey::Fingerprint(cert.fingerprint));
-            keys.extend(cert.key.map(BanKey::Key));
-        }
+        let keys = cert.as_ref().map_or_else(Vec::new, BanKey::of_cert);
         let (bans, max) = (cx.commons().bans.len(), cx.limits().bans_max);
         if bans + keys.len() < max {
             cx.ban(addr, keys, reason);

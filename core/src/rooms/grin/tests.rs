@@ -2,6 +2,7 @@
 
 mod blocks;
 mod exchange;
+mod liars;
 mod transactions;
 
 use std::sync::{Arc, OnceLock};

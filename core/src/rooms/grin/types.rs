@@ -231,6 +231,12 @@ impl Request {
     pub const fn charge(&self) -> Option<Charge> {
         None
     }
+
+    /// Nodes read what nodes answer. What the node API shows is less than it was made from.
+    #[must_use]
+    pub const fn answer_is_read(&self) -> bool {
+        matches!(self, Self::Between(..))
+    }
 }
 
 impl Ask {

@@ -96,6 +96,12 @@ impl Request {
     pub const fn charge(&self) -> Option<Charge> {
         None
     }
+
+    /// Nodes read all answers again.
+    #[must_use]
+    pub const fn answer_is_read(&self) -> bool {
+        true
+    }
 }
 
 /// An agent envelope as it was sent, with what could be read of it.

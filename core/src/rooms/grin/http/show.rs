@@ -12,11 +12,8 @@ use crate::rooms::grin::page::{
     ProofPage, StatusPage, SyncState, Tip,
 };
 use crate::rooms::grin::types::Response;
+use crate::rooms::grin::{RELEASE, USER_AGENT};
 
-/// The release whose API this is.
-const RELEASE: &str = "4.1.1";
-/// How that release names itself to others.
-const USER_AGENT: &str = "MW/Grin 4.1.1";
 /// The version of the protocol between its nodes.
 const PROTOCOL: u32 = 1_000;
 /// What callers without a secret are told.

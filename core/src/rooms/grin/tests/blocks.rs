@@ -11,11 +11,12 @@ use super::{
     node_with, refusals, show, started, tip,
 };
 use crate::node::RestoreError;
-use crate::rooms::grin::types::{Ask, Between, Event, Name, Response};
+use crate::rooms;
+use crate::rooms::grin::types::{Ask, Between, Event, Name, Request, Response};
 use crate::rows::Record as _;
-use crate::scripted::{Script, config};
+use crate::scripted::{Script, config, operator};
 use crate::time::Duration;
-use crate::{Node, Output, Seed};
+use crate::{Caller, Node, Output, Secret, Seed};
 
 #[test]
 fn a_recorded_chain_is_taken_in() {
@@ -258,4 +259,40 @@ fn blocks_of_strangers_are_not_looked_at() {
     );
     assert_eq!(calls(&announced), []);
     assert_eq!(tip(&mut script).height, 29);
+}
+
+#[test]
+fn a_chain_that_was_half_taken_in_stays_as_it_is_after_a_crash() {
+    let blocks = chain();
+    let mut config = config(1);
+    config.grin.import = Some(blocks[..12].into());
+    let half = started(config.clone());
+    config.grin.import = Some(blocks);
+    let mut again = Script::restore(config, half.durable());
+    again.advance(Duration::from_millis(1));
+    // The rest comes from other nodes: a file is for nodes that have nothing.
+    assert_eq!(tip(&mut again).height, 11);
+}
+
+#[test]
+fn callers_without_the_secret_are_told_nothing() {
+    let mut config = config(1);
+    config.grin.api_secret = Some(Secret("s3cret-for-tests".into()));
+    let mut script = started(config);
+    assert_eq!(ask(&mut script, Ask::Chain), Response::Unauthorized);
+    let shown = Secret("Basic Z3JpbjpzM2NyZXQtZm9yLXRlc3Rz".into());
+    let client = Caller {
+        authorization: Some(shown),
+        ..operator()
+    };
+    let answer = script.ask(client, Request::Ask(Ask::Chain).into());
+    assert!(matches!(
+        answer,
+        Some(rooms::Response::Grin(Response::Tip(_)))
+    ));
+    // Other nodes need no secret.
+    assert_ne!(
+        between(&mut script, 2, Between::Headers(Arc::new([]))).len(),
+        0
+    );
 }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use peerage_mw::Transaction;
+use peerage_mw::{
+    Coin, Fee, KernelFeatures, KeyIndex, OutputFeatures, Payment, Rules, Transaction,
+};
 
 use super::{
     Block, ask, between, calls, chain, events, greet, hello, node_with, refusals, started, tip,
     transaction,
 };
+use crate::config::grin::Purse;
 use crate::rooms::grin::types::{Ask, Between, Event, Request, Response};
 use crate::rows::Record as _;
 use crate::scripted::{Script, World, config, info, operator};
@@ -274,4 +277,47 @@ fn everybody_has_a_pushed_transaction_in_the_end() {
             .all(|node| node.gauge("grin_stem_pool") == 0)
     );
     assert!(world.nodes.iter().all(|node| node.gauge("bans") == 0));
+}
+
+/// What was mined on a branch that lost waits again at the node that mined it.
+#[test]
+fn a_reorganisation_brings_transactions_back() {
+    let purse = Purse::from_seed(&[5; 32]).expect("a seed");
+    let mut world = World::new(2, |at, config| {
+        config.grin.links_max = 8;
+        config.grin.purse = Some(purse.clone());
+        config.grin.mine = Some(Duration::from_secs(if at == 0 { 8 } else { 2 }));
+        config.known_peers = vec![info(if at == 0 { 2 } else { 1 })];
+    });
+    let height = |world: &World, node: usize| world.nodes[node].gauge("grin_height");
+    let ripe = |world: &World| height(world, 0) >= 5 && height(world, 0) == height(world, 1);
+    assert!(world.until(Duration::from_secs(60), ripe));
+    world.apart.insert((0, 1));
+    let fee = 23_000_000;
+    let payment = Payment {
+        spend: vec![Coin {
+            key: KeyIndex::new(1).expect("small"),
+            value: Rules::reward(0),
+            features: OutputFeatures::Coinbase,
+        }],
+        make: vec![(KeyIndex::new(1_000).expect("small"), Rules::reward(0) - fee)],
+        kernel: KernelFeatures::Plain {
+            fee: Fee::new(fee).expect("a fee"),
+        },
+        excess_word: None,
+    };
+    let transaction = purse.wallet().pay(&payment).expect("it balances").into();
+    let ask = Ask::Push {
+        transaction,
+        fluff: true,
+    };
+    world.ask(0, Request::Ask(ask).into());
+    assert_eq!(world.nodes[0].gauge("grin_pool"), 1);
+    let mined = |world: &World| world.nodes[0].gauge("grin_pool") == 0;
+    assert!(world.until(Duration::from_secs(30), mined));
+    assert!(height(&world, 0) < height(&world, 1));
+    world.apart.clear();
+    let back = |world: &World| world.nodes[0].gauge("grin_pool") == 1;
+    assert!(world.until(Duration::from_secs(60), back));
+    assert!(height(&world, 0) > 6);
 }
