@@ -91,6 +91,8 @@ pub const AGENT_ENVELOPE_BYTES_MAX: usize = 512 * 1024;
 pub const NODE_ID_BYTES_MAX: usize = 256;
 /// Bytes of contact material. Source: WattSwarm, 64 KiB.
 pub const CONTACT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of its signature; 128 for a real one.
+pub const CONTACT_SIGNATURE_BYTES_MAX: usize = 1_024;
 /// Addresses that are taken from contact material.
 pub const CONTACT_ADDRESSES_MAX: usize = 8;
 /// Bytes of the event that carries a direct message. Source: WattSwarm, 128 KiB.
@@ -111,6 +113,10 @@ pub const FRESH_MAX_MS: u64 = 3_600_000;
 pub const DELIVERY_ITEMS_MAX: usize = 32;
 /// Bytes of one delivery between nodes, unless a single item is larger.
 pub const DELIVERY_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of the body of a delivery between nodes: one item of the largest kind and contact material fit.
+pub const DELIVERY_BODY_MAX: usize = 1024 * 1024;
+/// Deliveries of other nodes whose envelopes are being checked. Each may hold a whole body.
+pub const DELIVERY_CHECKS_MAX: usize = 64;
 /// How long the answer to a delivery may take.
 pub const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause after the first failed delivery; it doubles with each. Source: WattSwarm, 5 s.
@@ -282,6 +288,8 @@ pub struct Limits {
     pub commits_max: u64,
     /// Bytes of direct messages, in all.
     pub message_bytes_max: usize,
+    /// Bytes of direct messages of one conversation: one friend alone cannot fill the table.
+    pub message_bytes_per_thread_max: usize,
     /// Direct messages, in all.
     pub messages_max: usize,
     /// Direct messages of one conversation.
@@ -302,8 +310,14 @@ pub struct Limits {
     pub probes_per_source_max: usize,
     /// Transactions that wait to be pushed to one peer.
     pub push_queue_max: usize,
-    /// Nodes with which there is or was a relationship. A tenth is kept for the operator's own.
+    /// Nodes with which there is or was a relationship, about 900 bytes each. A tenth is kept for the
+    /// operator's own.
     pub relationships_max: usize,
+    /// Bytes of agent envelopes and contact material that are kept for relationships, in all. A tenth is
+    /// kept for the operator's own.
+    pub relationship_bytes_max: usize,
+    /// Bytes of agent envelopes that are kept for the relationship with one node.
+    pub relationship_bytes_per_peer_max: usize,
     /// Requests with ids of their own, with one node.
     pub requests_per_peer_max: usize,
     /// Requests that are taken and not yet answered.
@@ -327,6 +341,7 @@ impl Default for Limits {
             grin_pool_max: 50_000,
             commits_max: 4_096,
             message_bytes_max: 1024 * 1024 * 1024,
+            message_bytes_per_thread_max: 64 * 1024 * 1024,
             messages_max: 1_000_000,
             messages_per_thread_max: 100_000,
             outbox_max: 100_000,
@@ -339,6 +354,8 @@ impl Default for Limits {
             push_queue_max: 4_096,
             recent_log_max: 2_048,
             relationships_max: 100_000,
+            relationship_bytes_max: 256 * 1024 * 1024,
+            relationship_bytes_per_peer_max: 2 * 1024 * 1024,
             requests_max: 16_384,
             requests_per_peer_max: 64,
             lookup_slice_max: 512,
@@ -354,6 +371,11 @@ const _: () = assert!(
     6 * AGENT_JSON_BYTES_MAX < AGENT_ENVELOPE_BYTES_MAX
         && AGENT_ENVELOPE_BYTES_MAX <= BODY_BYTES_MAX / 4,
     "three texts of quotes alone fit an envelope, and an envelope a body"
+);
+const _: () = assert!(
+    AGENT_ENVELOPE_BYTES_MAX + 2 * CONTACT_BYTES_MAX + DELIVERY_BYTES_MAX <= DELIVERY_BODY_MAX
+        && DELIVERY_BODY_MAX <= BODY_BYTES_MAX,
+    "whatever a node hands over is read"
 );
 const _: () = assert!(GOSSIP_RECORDS_MAX * 1_000 <= GOSSIP_BODY_MAX);
 const _: () = assert!(

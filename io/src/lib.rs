@@ -85,8 +85,8 @@ pub struct Settings {
     pub gas_price_min: u64,
     /// The node in its cluster. Its peer id is that of the data directory, its address that below.
     pub cluster: Cluster,
-    /// Where other nodes of the cluster are told to call: the API listener unless set. Port 0
-    /// becomes the port that it got.
+    /// Where other nodes of the cluster are told to call: the API listener unless set, at the public
+    /// host if the listener has no address of its own. Port 0 becomes the port that it got.
     pub cluster_address: Option<HostAddr>,
     /// How sessions with other nodes are held.
     pub sessions: Sessions,
@@ -223,7 +223,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         gas_price_min: settings.gas_price_min,
         cluster: Cluster {
             peer_id: cluster_peer_id,
-            address: told_addr(settings.cluster_address.as_ref(), api_addr),
+            address: cluster_addr(settings.cluster_address.as_ref(), api_addr, &public_addr),
             ..settings.cluster
         },
         sessions: settings.sessions,
@@ -359,6 +359,16 @@ fn told_addr(given: Option<&HostAddr>, bound: SocketAddr) -> HostAddr {
         addr.port = bound.port();
     }
     addr
+}
+
+/// Where the cluster is told to call. Nobody can call an unspecified address; the host is then the
+/// one that other nodes are told in any case.
+fn cluster_addr(given: Option<&HostAddr>, api: SocketAddr, public: &HostAddr) -> HostAddr {
+    if given.is_none() && api.ip().is_unspecified() {
+        HostAddr::new(public.host.clone(), api.port())
+    } else {
+        told_addr(given, api)
+    }
 }
 
 fn equip(

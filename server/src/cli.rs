@@ -303,7 +303,8 @@ pub(crate) struct Keys {
     /// Ask whoever joins the cluster to know the secret in this file, and prove to know it
     #[arg(long, env = "PEERAGE_CLUSTER_SECRET_FILE", value_name = "FILE")]
     pub(crate) cluster_secret_file: Option<PathBuf>,
-    /// Tell other nodes of the cluster to call this address [default: that of --api]
+    /// Tell other nodes of the cluster to call this address [default: that of --api, at the host of
+    /// --public if --api listens everywhere]
     #[arg(long, env = "PEERAGE_CLUSTER_ADDRESS", value_name = "HOST:PORT", value_parser = host_addr)]
     pub(crate) cluster_address: Option<HostAddr>,
     /// Keep this Mimblewimble chain: automated-testing, whose blocks are found in a moment, or
@@ -341,8 +342,8 @@ pub(crate) struct Keys {
     /// Let an operator's ban last this long, such as 90s, 30m or 3h [default: 3h]
     #[arg(long, env = "PEERAGE_GRIN_BAN_WINDOW", value_name = "DURATION", value_parser = duration)]
     pub(crate) grin_ban_window: Option<Duration>,
-    /// Let other nodes hear of WattSwarm relationships and messages, or let clients play both parts
-    /// [default: network]
+    /// Deliver WattSwarm relationships and messages to the nodes they concern, or keep them here, where
+    /// a client may play both parts [default: network]
     #[arg(
         long,
         env = "PEERAGE_WATTSWARM_MODE",

@@ -12,8 +12,10 @@ mod peer_pages;
 mod pool;
 mod rules;
 mod sessions;
+mod tokens;
 mod town;
 mod vectors;
+mod wattswarm;
 
 use peerage_tests::{Bench, Peer};
 

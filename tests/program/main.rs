@@ -1,4 +1,9 @@
-//! The program `peerage`, as its operator meets it: one line, exit codes, messages.
+//! The program `peerage`, as its operator meets it: one line, exit codes, messages, and no secrets.
+
+mod secrets;
+
+mod messages;
+mod tour;
 
 mod grin;
 

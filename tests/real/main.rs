@@ -4,6 +4,7 @@ mod callee;
 mod cluster;
 mod limits;
 mod peers;
+mod wattswarm;
 mod wire;
 
 use std::net::SocketAddr;

@@ -127,8 +127,10 @@ pub struct Reply {
     pub content_type: Option<&'static str>,
     /// The methods that a path has, where another was asked for.
     pub allow: Option<&'static str>,
-    /// How callers show who they are, where they did not: the `WWW-Authenticate` header.
+    /// How to show who asks, where that was not shown or not believed.
     pub challenge: Option<&'static str>,
+    /// Whether the body tells a secret, which nobody on its way may keep.
+    pub secret: bool,
     /// The body.
     pub body: Bytes,
 }
@@ -167,6 +169,7 @@ impl Reply {
             content_type,
             allow: None,
             challenge: None,
+            secret: false,
             body,
         }
     }
@@ -277,8 +280,13 @@ impl Wardrobe {
             fields.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         if let Some(challenge) = reply.challenge {
-            let challenge = HeaderValue::from_static(challenge);
-            fields.insert(header::WWW_AUTHENTICATE, challenge);
+            fields.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
+        }
+        if reply.secret {
+            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if method == Method::HEAD {
             let length = response.body().len();

@@ -63,7 +63,7 @@ pub struct Hello {
     /// Who the author is, signed for itself.
     pub record: Record,
     /// Made with the shared secret, if the author has one.
-    #[serde(with = "maybe_base64_32")]
+    #[serde(default, with = "maybe_base64_32")]
     pub mac: Option<[u8; 32]>,
     /// The author's signature.
     #[serde(with = "base64_signature")]
@@ -108,7 +108,7 @@ pub struct Welcome {
     /// Who the author is, signed for itself.
     pub record: Record,
     /// Made with the shared secret, if the author has one.
-    #[serde(with = "maybe_base64_32")]
+    #[serde(default, with = "maybe_base64_32")]
     pub mac: Option<[u8; 32]>,
     /// The author's signature over the challenge, both sides and all of this.
     #[serde(with = "base64_signature")]
@@ -239,6 +239,9 @@ impl Cluster {
         let customer = hello.customer_id.as_deref();
         if !same_licence(self.licence(cx), &hello.licence_id, customer) {
             return Err(MISMATCH);
+        }
+        if !self.members.contains_key(&record.peer_id) {
+            self.check_licence(cx)?;
         }
         if !record.is_active() {
             return Err(handshake("handshake failed: the peer is deactivated"));

@@ -161,6 +161,8 @@ impl Cluster {
                 known
             }
             None => {
+                // Whoever had the name under another key counted for itself.
+                let before = gone.filter(|gone| gone.record.public_key == record.public_key);
                 cx.event(Event::ClusterPeerJoined {
                     peer: id,
                     addr: address.clone(),
@@ -170,7 +172,7 @@ impl Cluster {
                     record: record.clone(),
                     address: address.to_string(),
                     created_s: now.wall.as_secs(),
-                    hello: number.max(gone.map_or(0, |gone| gone.hello)),
+                    hello: number.max(before.map_or(0, |gone| gone.hello)),
                 }
             }
         };

@@ -198,6 +198,7 @@ impl Room for Cluster {
             | Request::Peer(_)
             | Request::Peers(_)
             | Request::RenamePeer(..)
+            | Request::ReplaceLicence(_)
             | Request::Rotate
             | Request::Status
             | Request::Sync => self.authorize(cx, id, from, request),
@@ -215,6 +216,7 @@ impl Room for Cluster {
             | Then::Greeted { .. }
             | Then::Learned { .. }
             | Then::Licensed { .. }
+            | Then::Relicensed { .. }
             | Then::Welcomed { .. } => unreachable!("checks are not calls"),
         }
     }
@@ -240,6 +242,7 @@ impl Room for Cluster {
                 credential,
             } => self.learned(cx, id, &digest, (checked, credential), &good),
             Then::Licensed { id, bootstrap } => self.licensed(cx, id, bootstrap, all),
+            Then::Relicensed { id, licence } => self.relicensed(cx, id, &licence, all),
             Then::Welcomed { peer, welcome } => self.welcomed(cx, peer, &welcome, all),
             Then::Farewell { .. }
             | Then::Gossiped { .. }
@@ -430,6 +433,10 @@ impl Cluster {
             },
             Request::Peers(is_local) => self.list(cx, is_local?),
             Request::RenamePeer(peer, name) => self.rename(cx, peer, name?)?,
+            Request::ReplaceLicence(licence) => {
+                self.replace_licence(cx, id, licence?)?;
+                return Ok(None);
+            }
             Request::Rotate => self.rotate(cx),
             Request::Status => self.status(cx),
             Request::Sync => {
@@ -460,9 +467,11 @@ const fn needed(request: &Request) -> Scopes {
         Request::DeleteCredential(_) | Request::MakeCredential(_) | Request::Rotate => {
             Scopes::CREDENTIALS_WRITE
         }
-        Request::ClusterCredential | Request::DeleteSelf | Request::Status | Request::Sync => {
-            Scopes::ADMIN
-        }
+        Request::ClusterCredential
+        | Request::DeleteSelf
+        | Request::ReplaceLicence(_)
+        | Request::Status
+        | Request::Sync => Scopes::ADMIN,
         Request::Bootstrap(_)
         | Request::Deactivate(_)
         | Request::Gossip(_)

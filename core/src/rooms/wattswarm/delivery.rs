@@ -55,6 +55,8 @@ pub(super) struct Line {
     failures: u32,
     /// Failures in all.
     rounds: u32,
+    /// After a failure, until it is time for the next attempt or there is reason for one.
+    paused: bool,
     /// Messages wait for the next pause to end: the receiver sees no accepted relationship.
     parked: bool,
     /// The node answers, but takes nothing.
@@ -131,7 +133,7 @@ impl Wattswarm {
 
     /// Delivers what comes next, unless a call is under way or a pause lasts.
     pub(super) fn pump(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId) {
-        if self.lines.get(id).is_some_and(|line| line.failures == 0) {
+        if self.lines.get(id).is_some_and(|line| !line.paused) {
             self.deliver_next(cx, id);
         }
     }
@@ -156,6 +158,7 @@ impl Wattswarm {
     pub(super) fn heard_of(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId) {
         if let Some(line) = self.lines.get_mut(id) {
             line.parked = false;
+            line.paused = false;
             self.deliver_next(cx, id);
         }
     }
@@ -278,7 +281,7 @@ impl Wattswarm {
     ) -> Option<Vec<Letter>> {
         let shared = self.shared_key(cx, id).ok().flatten()?;
         let contact = self.contacts.get(id)?;
-        let recipient_key = cipher::public_key(contact.contact.dm_key.as_deref()?).ok()?;
+        let recipient_key = cipher::public_key(contact.dm_key.as_deref()?).ok()?;
         let sender_key = self.dm_key;
         let own = cx.config().identity.public_key.to_string();
         let sealed = letters.iter().map(|(message, raw)| {
@@ -349,6 +352,10 @@ impl Wattswarm {
             line.failures = 0;
             line.stuck = false;
             self.deliver_next(cx, &id);
+            // Most relationships have nothing under way, and need no line for it.
+            if self.lines.get(&id).is_some_and(|line| line.len() == 0) {
+                self.lines.remove(&id);
+            }
         } else {
             self.refused(cx, &id, key);
         }
@@ -464,6 +471,7 @@ impl Wattswarm {
         }
         line.failures = line.failures.saturating_add(1);
         line.rounds = line.rounds.saturating_add(1);
+        line.paused = true;
         let (pause, rounds) = (line.pause(), line.rounds);
         let old: Vec<(u64, Arc<str>, Arc<str>, Json)> = line
             .items

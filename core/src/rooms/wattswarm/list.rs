@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Wattswarm;
+use super::contact::metadata;
 use super::records::{Discovery, Metadata, NodeId, PeerRecord, Relationship, Source};
 use super::rows::{Row, Sighting};
 use super::shelf::{Listing, Shelf, Shelved};
@@ -268,7 +269,7 @@ impl Wattswarm {
                     metadata: self
                         .contacts
                         .get(&id)
-                        .map(|known| known.metadata(&id).into()),
+                        .map(|contact| metadata(&id, contact).into()),
                     relationship: self.bond_record(&id).map(Arc::new),
                     id,
                 }
@@ -326,7 +327,7 @@ impl Wattswarm {
             .map(|known| known.id.clone())
             .collect();
         for id in ids {
-            let metadata = self.contacts.get(&id).map(|known| known.metadata(&id));
+            let metadata = self.contacts.get(&id).map(|contact| metadata(&id, contact));
             self.neighbours.describe(&id, metadata);
             let relationship = self.bond_record(&id);
             self.neighbours.relate(&id, relationship);

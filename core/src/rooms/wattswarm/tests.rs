@@ -285,11 +285,7 @@ fn what_is_shown_can_be_read_by_clients() {
 }
 
 fn material(json: &str, generated_at: i64) -> Material {
-    Material {
-        material_json: json.into(),
-        signature: None,
-        generated_at,
-    }
+    Material::new(json.into(), None, generated_at)
 }
 
 #[test]
@@ -381,6 +377,65 @@ fn full_tables_refuse() {
     let response = ask(&mut script, write(&a, "2"));
     assert_eq!(refusal(&response), "no room for more direct messages");
     check_disk(&script);
+}
+
+#[test]
+fn one_conversation_leaves_room_for_others() {
+    let mut config = alone(1);
+    config.limits.message_bytes_per_thread_max = 4_000;
+    let mut script = started(config);
+    for id in ["a", "b"] {
+        ask(&mut script, act(id, Action::Request, Actor::Local));
+        ask(&mut script, act(id, Action::Accept, Actor::Remote));
+    }
+    let (a, b) = (NodeId::new("a"), NodeId::new("b"));
+    let (a, b) = (a.expect("an id"), b.expect("an id"));
+    let long = format!("\"{}\"", "x".repeat(1_000));
+    let first = ask(&mut script, write(&a, &long));
+    assert!(matches!(first, Response::Sent(_)), "{first:?}");
+    let second = ask(&mut script, write(&a, &long));
+    assert_eq!(refusal(&second), "no room for more direct messages");
+    let other = ask(&mut script, write(&b, &long));
+    assert!(matches!(other, Response::Sent(_)), "{other:?}");
+    check_disk(&script);
+}
+
+#[test]
+fn contact_material_is_bounded() {
+    let mut script = started(config(1));
+    let mut save = |remote: &NodeId, material: Material| {
+        let remote = remote.as_str().into();
+        ask(
+            &mut script,
+            Request::Contact(Introduction { remote, material }),
+        )
+    };
+    let text = "contact material exceeds configured max bytes";
+    let long = material(&"x".repeat(65_537), 1);
+    assert_eq!(refusal(&save(&node(2), long)), text);
+    let signed = Material::new("{}".into(), Some("x".repeat(1_025).into()), 1);
+    assert_eq!(refusal(&save(&node(2), signed)), text);
+    let text = "contact material generated_at is required";
+    assert_eq!(refusal(&save(&node(2), material("{}", 0))), text);
+    // Text that is no JSON is kept as nothing, and a key that is known stays.
+    let fits = material(&"x".repeat(65_536), 1);
+    assert_eq!(save(&node(2), fits), Response::ContactSaved(node(2)));
+    assert_eq!(script.gauge("wattswarm_relationship_bytes"), 65_536);
+
+    let mut config = config(1);
+    config.limits.relationship_bytes_max = 1_000;
+    let mut script = started(config);
+    for (length, saved) in [(900, true), (1_000, true), (1_001, false), (1_000, true)] {
+        let answer = ask(
+            &mut script,
+            Request::Contact(Introduction {
+                remote: node(2).as_str().into(),
+                material: material(&"x".repeat(length), 1),
+            }),
+        );
+        let expected = Response::ContactSaved(node(2));
+        assert_eq!(answer == expected, saved, "{length}: {answer:?}");
+    }
 }
 
 #[test]

@@ -90,6 +90,31 @@ fn methods_that_a_path_lacks_are_named() {
 }
 
 #[test]
+fn paths_are_spelled_in_one_way() {
+    for path in [
+        "/api",
+        "/api/",
+        "/api//peers/list",
+        "/api/peers/list/",
+        "/api/peers/list//",
+        "/api/peers/%6Cist",
+        "/api/peers%2Flist",
+        "/api/Peers/list",
+        "/API/peers/list",
+        "/api/peers/list;x",
+        "/api/peers/./list",
+        "/api/peers",
+        "/api/node",
+        "//api/peers/list",
+    ] {
+        for method in ["GET", "POST", "OPTIONS"] {
+            let found = status(send(Listener::Api, method, path, TYPE, "{}"));
+            assert_eq!(found, 404, "{method} {path}");
+        }
+    }
+}
+
+#[test]
 fn paths_belong_to_one_listener() {
     for path in ["/api/peers/list", "/api/node/status", "/api/peers/list/"] {
         let of = |listener| status(send(listener, "GET", path, None, ""));
@@ -223,6 +248,26 @@ fn a_conversation_is_named_once() {
     assert_eq!(get("?thread_id=a&thread_id=b"), 400);
     assert_eq!(get("?thread_id="), 200);
     assert_eq!(get("?thread_id=dm:a&x=1"), 200);
+    assert_eq!(get("?Thread_id=a"), 400);
+    assert_eq!(get("?thread%5Fid=a&thread_id=b"), 400);
+    let thread = |query: &str| {
+        let target = format!("{path}?{query}");
+        match send(Listener::Api, "GET", &target, None, "") {
+            Ok(rooms::Request::Wattswarm(Request::Messages { thread })) => thread.to_string(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (query, expected) in [
+        ("thread_id", ""),
+        ("thread_id=", ""),
+        ("&&thread_id=dm%3Aa&", "dm:a"),
+        ("x=thread_id&thread%5fid=a+b%2Bc", "a b+c"),
+        ("thread_id=a;thread_id=b=c", "a;thread_id=b=c"),
+        ("thread_id=100%&x", "100%"),
+        ("thread_id=%C3%A9%ff", "é\u{fffd}"),
+    ] {
+        assert_eq!(thread(query), expected, "{query}");
+    }
 }
 
 #[test]

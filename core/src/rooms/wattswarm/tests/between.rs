@@ -51,7 +51,15 @@ impl Duo {
 
     /// Only the first node knows where the other one is.
     pub(super) fn one_sided(seed: u8) -> Self {
-        let mut nodes = IDS.map(|n| started(config(n)));
+        Self::tuned(seed, |_| {})
+    }
+
+    fn tuned(seed: u8, tune: impl Fn(&mut Config)) -> Self {
+        let mut nodes = IDS.map(|n| {
+            let mut config = config(n);
+            tune(&mut config);
+            started(config)
+        });
         let [first, second] = &mut nodes;
         introduce(first, second, IDS[1]);
         assert!(node(IDS[0]) < node(IDS[1]));
@@ -502,6 +510,27 @@ fn a_message_that_crosses_a_removal_is_dropped() {
     assert!(duo.seen.contains("wattswarm_message_refused"));
 }
 
+/// Goal: a pause that ends while nothing can go out is over for what comes later.
+#[test]
+fn an_action_goes_out_after_a_message_was_tried_in_vain() {
+    let mut duo = befriended(1);
+    duo.operate(0, write(&Duo::other(0), "1"));
+    let Some(Flight::Ask { call, .. }) = duo.flights.pop() else {
+        panic!("no call");
+    };
+    let outputs = duo.nodes[0].fail(call, CallError::Refused);
+    duo.note(0, outputs);
+    // The relationship ends before the next attempt, so the message has to wait.
+    duo.act(1, Action::Remove);
+    duo.calm();
+    duo.act(0, Action::Request);
+    assert_eq!(duo.flights.len(), 1, "the request is not held back");
+    duo.calm();
+    duo.act(1, Action::Accept);
+    duo.calm();
+    assert_eq!(duo.messages(1).len(), 1);
+}
+
 #[test]
 fn a_call_that_speaks_for_another_node_is_refused() {
     let mut duo = Duo::new(1);
@@ -669,6 +698,56 @@ fn a_request_with_an_id_is_answered_by_its_cancellation_and_its_removal_too() {
     }
     let act = act_with(&Duo::other(0), Action::Cancel, sent);
     assert!(refusal(&duo.operate(0, act)).contains("from state=none"));
+}
+
+/// Goal: what a node sends along may be too much to keep, and its actions count all the same.
+#[test]
+fn envelopes_without_room_are_not_kept() {
+    let long = |id: usize| {
+        let text = "x".repeat(1_000);
+        envelope(&format!(
+            r#"{{"protocol":"p","message":{{"request_id":"r-{id}","text":"{text}"}}}}"#
+        ))
+    };
+    for (total, per_peer) in [(usize::MAX / 16, 5_000), (8_000, usize::MAX / 2)] {
+        let mut duo = Duo::tuned(1, |config| {
+            if config.address == addr(IDS[1]) {
+                config.limits.relationship_bytes_max = total;
+                config.limits.relationship_bytes_per_peer_max = per_peer;
+            }
+        });
+        for id in 0..10 {
+            duo.operate(0, act_with(&Duo::other(0), Action::Request, long(id)));
+            duo.calm();
+        }
+        let of_node = relationships(&mut duo.nodes[1]);
+        let kept = of_node
+            .iter()
+            .filter(|record| record.agent_envelope.is_some());
+        assert_eq!(of_node.len(), 10, "every action counts");
+        let kept = kept.count();
+        assert!((3..=5).contains(&kept), "{kept} envelopes are kept");
+        let bytes = duo.nodes[1].gauge("wattswarm_relationship_bytes");
+        assert!(bytes < 8_000, "{bytes}");
+        assert!(duo.seen.contains("wattswarm_table_full"));
+        // What is kept is the same after a restart, and what is counted too.
+        let config = Config::clone(duo.nodes[1].node.config());
+        duo.nodes[1] = Script::restore(config, duo.nodes[1].durable());
+        assert_eq!(duo.nodes[1].gauge("wattswarm_relationship_bytes"), bytes);
+        duo.act(0, Action::Block);
+        duo.calm();
+        assert_eq!(duo.bond(1).state, State::Blocked);
+    }
+}
+
+#[test]
+fn an_operator_is_told_when_there_is_no_room_for_an_envelope() {
+    let mut duo = Duo::tuned(1, |config| config.limits.relationship_bytes_max = 2_000);
+    let text = "x".repeat(1_900);
+    let sent = envelope(&format!(r#"{{"protocol":"p","message":"{text}"}}"#));
+    let answer = duo.operate(0, act_with(&Duo::other(0), Action::Request, sent));
+    assert_eq!(refusal(&answer), "no room for more agent envelopes");
+    assert!(relationships(&mut duo.nodes[0]).is_empty());
 }
 
 #[test]
