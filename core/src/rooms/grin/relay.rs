@@ -12,7 +12,7 @@ use super::dandelion::{Next, embargo};
 use super::look::failed;
 use super::pool::{Admitted, Departure, Left, Outcome, Way};
 use super::rows::{Row, StoredTransaction};
-use super::source::Source;
+use super::source::{Source, Who};
 use super::tend::refused;
 use super::types::{Arrival, Between, Event, Response, Then, Timer};
 use crate::commons::address::HostAddr;
@@ -90,17 +90,13 @@ impl Grin {
             .pool
             .screen(self.store.state(), arrival.transaction.clone(), way);
         match screened {
-            Ok((transaction, way)) => {
-                let stem = way.is_stem();
-                self.check(
-                    cx,
-                    vec![Arrival {
-                        transaction,
-                        stem,
-                        ..arrival
-                    }],
-                );
-            }
+            Ok((transaction, _)) => self.check(
+                cx,
+                vec![Arrival {
+                    transaction,
+                    ..arrival
+                }],
+            ),
             Err(why) => self.turn_away(cx, &arrival, &why.to_string()),
         }
     }
@@ -188,7 +184,7 @@ impl Grin {
                 if let Some(id) = arrival.waiter {
                     cx.respond(id, Response::Pushed);
                 }
-                self.admitted(cx, admitted, &arrival.from);
+                self.admitted(cx, admitted, arrival);
             }
             Ok(Outcome::Remainder(transaction)) => {
                 self.check(
@@ -204,18 +200,20 @@ impl Grin {
     }
 
     /// A transaction waits: it is passed on.
-    fn admitted(&mut self, cx: &mut Cx<'_, Self>, admitted: Admitted, from: &Source) {
+    fn admitted(&mut self, cx: &mut Cx<'_, Self>, admitted: Admitted, arrival: &Arrival) {
         let Admitted { transaction, left } = admitted;
         let stem = self.pool.stem_contains(&transaction);
         cx.event(Event::TransactionAccepted { stem });
         if stem {
             self.left(cx, left);
-            return self.pass_on(cx, transaction, from);
+            return self.pass_on(cx, transaction, &arrival.from);
         }
         self.keep(cx, &transaction);
         // It may have left again at once.
         self.left(cx, left);
-        self.spread(cx, &transaction, from);
+        // Whoever passed it on unseen waits to see it spread, and would spread it too if left out.
+        let giver = arrival.from.peer().filter(|_| !arrival.stem);
+        self.spread(cx, &transaction, giver);
     }
 
     /// Writes down that a transaction waits for everybody to see.
@@ -250,11 +248,8 @@ impl Grin {
     // --- Going on ---
 
     /// Tells everybody of a transaction, except for whom it comes from.
-    fn spread(&self, cx: &mut Cx<'_, Self>, transaction: &Arc<Transaction>, from: &Source) {
-        let giver = from
-            .peer()
-            .and_then(|who| who.cert)
-            .map(|cert| cert.fingerprint);
+    fn spread(&self, cx: &mut Cx<'_, Self>, transaction: &Arc<Transaction>, giver: Option<&Who>) {
+        let giver = giver.and_then(|who| who.cert).map(|cert| cert.fingerprint);
         let others = self
             .links
             .iter()
