@@ -35,7 +35,7 @@ use peerage_core::config::{Config, Identity, Sessions, Wattswarm};
 use peerage_core::http::throttle::{ADDRESSES_MAX, Rates, Throttle};
 use peerage_core::ids::PeerId;
 use peerage_core::limits::Limits;
-use peerage_core::{Input, Listener, Node, Seed};
+use peerage_core::{Input, Listener, Node, RestoreError, Seed};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -232,10 +232,14 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         limits: settings.limits,
     };
     let clock = Clock::start();
-    let node = Node::restore(config, Seed(tls::random()), clock.now(), rows).map_err(|source| {
-        StartError::Restore {
-            dir: settings.data,
-            source,
+    let restored = Node::restore(config, Seed(tls::random()), clock.now(), rows);
+    let node = restored.map_err(|source| {
+        let dir = settings.data;
+        match source {
+            RestoreError::OtherChain { .. } => StartError::OtherChain { dir, source },
+            RestoreError::Damaged { .. } | RestoreError::Row(_) => {
+                StartError::Restore { dir, source }
+            }
         }
     })?;
     let metrics = Arc::new(Metrics::default());

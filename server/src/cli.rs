@@ -146,8 +146,8 @@ pub(crate) enum Grin {
     Balance(GrinNode),
     /// Spend a coin to the wallet itself, over a node's API
     #[command(after_help = "\
-Without --amount one coin moves as it is; with it, coins are spent until they suffice, and the change
-comes back as a second coin. Prints the kernel's excess, by which the node tells where it is:
+Without --amount one coin moves as it is; with it, coins are spent until they suffice, and the \
+change comes back as a second coin. Prints the kernel's excess, by which the node tells where it is:
 
   curl http://127.0.0.1:1848/v1/chain/kernels/EXCESS")]
     Spend(GrinSpend),

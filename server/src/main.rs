@@ -276,7 +276,7 @@ fn ready(node: &Running) -> String {
 const fn start_code(error: &StartError) -> u8 {
     match error {
         StartError::Listen { .. } => CANNOT_LISTEN,
-        StartError::PublicMissing { .. } => USAGE,
+        StartError::OtherChain { .. } | StartError::PublicMissing { .. } => USAGE,
         StartError::Restore { .. } => DATA_REFUSED,
         StartError::Store(error) => store_code(error),
         StartError::Tls(_) => FAILED,

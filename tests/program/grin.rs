@@ -180,6 +180,11 @@ fn a_recorded_chain_is_imported_and_kept() {
     assert_eq!(node.get("/v1/chain/validate"), (200, json!({})));
     assert_eq!(node.stop("-TERM"), Some(0));
     // It is there without the file, and the file does nothing to a chain that there is.
+    let shown = data.display().to_string();
+    let other = run(&["--data", &shown, "--grin-chain", "user-testing"]);
+    assert_eq!(other.status.code(), Some(2));
+    let text = "the stored blocks are of the chain AutomatedTesting";
+    assert!(complaint(&other).contains(text), "{}", complaint(&other));
     for more in [&[][..], &["--grin-import", &file]] {
         let again = Node::start(&data, more);
         assert_eq!(again.get("/v1/chain").1, tip);

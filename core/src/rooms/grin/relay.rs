@@ -12,14 +12,17 @@ use super::dandelion::{Next, embargo};
 use super::look::failed;
 use super::pool::{Admitted, Departure, Left, Outcome, Way};
 use super::rows::{Row, StoredTransaction};
-use super::source::Source;
+use super::source::{Source, Who};
 use super::tend::refused;
 use super::types::{Arrival, Between, Event, Response, Then, Timer};
 use crate::commons::address::HostAddr;
 use crate::commons::bans::BanReason;
 use crate::cx::Cx;
 use crate::input::{Answer, CallError, Caller, RequestId};
-use crate::limits::{GRIN_CHECKS_MAX, GRIN_MONITOR_INTERVAL, GRIN_RELOAD_MAX, GRIN_RELOAD_TURNS};
+use crate::limits::{
+    GRIN_CHECKS_MAX, GRIN_CHECKS_PER_PEER_MAX, GRIN_MONITOR_INTERVAL, GRIN_RELOAD_MAX,
+    GRIN_RELOAD_TURNS,
+};
 use crate::time::Duration;
 use crate::verify::VerifyJob;
 use crate::work::{Done, Work};
@@ -60,7 +63,8 @@ impl Grin {
             cx.event(Event::ImpostorRefused);
             return cx.respond(id, refused(403, "no link"));
         };
-        if self.checking >= GRIN_CHECKS_MAX {
+        let checks = self.links.get(&addr).map_or(0, |link| link.checks);
+        if self.checking >= GRIN_CHECKS_MAX || checks >= GRIN_CHECKS_PER_PEER_MAX {
             return cx.respond(id, refused(503, BUSY));
         }
         cx.respond(id, Response::Done);
@@ -86,17 +90,13 @@ impl Grin {
             .pool
             .screen(self.store.state(), arrival.transaction.clone(), way);
         match screened {
-            Ok((transaction, way)) => {
-                let stem = way.is_stem();
-                self.check(
-                    cx,
-                    vec![Arrival {
-                        transaction,
-                        stem,
-                        ..arrival
-                    }],
-                );
-            }
+            Ok((transaction, _)) => self.check(
+                cx,
+                vec![Arrival {
+                    transaction,
+                    ..arrival
+                }],
+            ),
             Err(why) => self.turn_away(cx, &arrival, &why.to_string()),
         }
     }
@@ -112,6 +112,9 @@ impl Grin {
 
     fn check(&mut self, cx: &mut Cx<'_, Self>, arrivals: Vec<Arrival>) {
         self.checking += arrivals.len();
+        for arrival in &arrivals {
+            self.count_check(arrival, |checks| checks + 1);
+        }
         let jobs = arrivals
             .iter()
             .map(|it| Job::Transaction(Transaction::clone(&it.transaction)));
@@ -134,6 +137,9 @@ impl Grin {
             unreachable!("a check was asked for");
         };
         self.checking -= arrivals.len();
+        for arrival in arrivals {
+            self.count_check(arrival, |checks| checks.saturating_sub(1));
+        }
         for (arrival, verdict) in arrivals.iter().zip(verdicts.iter()) {
             match verdict {
                 Ok(()) => self.admit(cx, arrival),
@@ -146,6 +152,15 @@ impl Grin {
             self.reloaded(cx, &arrival.transaction);
         }
         self.reload(cx);
+    }
+
+    /// Counts what a linked peer has being checked.
+    fn count_check(&mut self, arrival: &Arrival, change: impl Fn(usize) -> usize) {
+        let cert = arrival.from.peer().and_then(|who| who.cert);
+        let addr = cert.and_then(|cert| self.links.addr_of(&cert.fingerprint).cloned());
+        if let Some(link) = addr.and_then(|addr| self.links.get_mut(&addr)) {
+            link.checks = change(link.checks);
+        }
     }
 
     fn turn_away(&mut self, cx: &mut Cx<'_, Self>, arrival: &Arrival, why: &str) {
@@ -169,7 +184,7 @@ impl Grin {
                 if let Some(id) = arrival.waiter {
                     cx.respond(id, Response::Pushed);
                 }
-                self.admitted(cx, admitted, &arrival.from);
+                self.admitted(cx, admitted, arrival);
             }
             Ok(Outcome::Remainder(transaction)) => {
                 self.check(
@@ -185,18 +200,20 @@ impl Grin {
     }
 
     /// A transaction waits: it is passed on.
-    fn admitted(&mut self, cx: &mut Cx<'_, Self>, admitted: Admitted, from: &Source) {
+    fn admitted(&mut self, cx: &mut Cx<'_, Self>, admitted: Admitted, arrival: &Arrival) {
         let Admitted { transaction, left } = admitted;
         let stem = self.pool.stem_contains(&transaction);
         cx.event(Event::TransactionAccepted { stem });
         if stem {
             self.left(cx, left);
-            return self.pass_on(cx, transaction, from);
+            return self.pass_on(cx, transaction, &arrival.from);
         }
         self.keep(cx, &transaction);
         // It may have left again at once.
         self.left(cx, left);
-        self.spread(cx, &transaction, from);
+        // Whoever passed it on unseen waits to see it spread, and would spread it too if left out.
+        let giver = arrival.from.peer().filter(|_| !arrival.stem);
+        self.spread(cx, &transaction, giver);
     }
 
     /// Writes down that a transaction waits for everybody to see.
@@ -231,11 +248,8 @@ impl Grin {
     // --- Going on ---
 
     /// Tells everybody of a transaction, except for whom it comes from.
-    fn spread(&self, cx: &mut Cx<'_, Self>, transaction: &Arc<Transaction>, from: &Source) {
-        let giver = from
-            .peer()
-            .and_then(|who| who.cert)
-            .map(|cert| cert.fingerprint);
+    fn spread(&self, cx: &mut Cx<'_, Self>, transaction: &Arc<Transaction>, giver: Option<&Who>) {
+        let giver = giver.and_then(|who| who.cert).map(|cert| cert.fingerprint);
         let others = self
             .links
             .iter()

@@ -137,6 +137,26 @@ fn a_push_goes_unseen_to_one_peer_and_comes_back_seen() {
     assert_eq!(ask(&mut script, Ask::Pool), Response::Pool(1));
 }
 
+/// Passing on unseen may come around in a circle. Whoever closed it has the transaction unseen too, and
+/// would sit on it until the embargo ends.
+#[test]
+fn whoever_passes_on_unseen_what_we_have_is_told_of_it() {
+    let mut script = node_with_outbound_link();
+    greet(&mut script, 3, chain()[30].header());
+    let transaction = transaction(FIRST);
+    pushed(&mut script, transaction.clone(), false);
+    let what = Between::Relay {
+        stem: true,
+        transaction,
+    };
+    let outputs = between(&mut script, 3, what);
+    assert!(
+        matches!(relayed(&outputs)[..], [(_, false), (_, false)]),
+        "{outputs:?}"
+    );
+    assert_eq!(ask(&mut script, Ask::Pool), Response::Pool(1));
+}
+
 #[test]
 fn a_relay_that_fails_has_the_transaction_spread_at_once() {
     for error in [CallError::Timeout, CallError::Refused, CallError::Busy] {
