@@ -129,6 +129,10 @@ pub const DELIVERY_ATTEMPTS_MAX: u32 = 10;
 /// Pause between two greetings of a linked peer, from and below this many microseconds. Source: Grin
 /// pings every 10 s.
 pub const GRIN_GREET_INTERVAL: (u64, u64) = (9_000_000, 11_000_000);
+/// Peers up to which all are looked at for somebody to link with.
+pub const GRIN_LOOK_ALL_MAX: usize = 256;
+/// Peers of a larger table that are looked at, drawn by luck.
+pub const GRIN_LOOKS: usize = 32;
 /// How long a linked peer may be silent.
 pub const GRIN_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long an answer of a linked peer may take.

@@ -4,6 +4,7 @@
 //! answer as a node of the same chain is defunct until its turn comes again. Rules: the seed thread, the
 //! handshake and the pings of grin_p2p; where there a connection ends, here greetings stop.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::links::Link;
@@ -13,11 +14,12 @@ use super::{CAPABILITIES, Grin, USER_AGENT};
 use crate::commons::Notice;
 use crate::commons::address::HostAddr;
 use crate::commons::bans::{BanKey, BanReason};
+use crate::commons::network::NetworkId;
 use crate::cx::Cx;
 use crate::input::{Answer, CallError, Caller, PeerCert, RequestId};
 use crate::limits::{
     GRIN_AGENT_CHARS_MAX, GRIN_CALL_TIMEOUT, GRIN_GREET_INTERVAL, GRIN_INBOUND_MAX,
-    GRIN_SILENCE_MAX,
+    GRIN_LOOK_ALL_MAX, GRIN_LOOKS, GRIN_SILENCE_MAX,
 };
 use crate::output::{Endpoint, Part, Trust, Via};
 use crate::rooms;
@@ -68,16 +70,10 @@ impl Grin {
         if missing == 0 {
             return;
         }
-        let own = &cx.config().address;
-        let peers = cx.commons().peers.iter().map(|(_, peer)| peer);
-        let candidates = peers.filter(|peer| {
-            let addr = &peer.info.address;
-            let linked = self.links.get(addr).is_some_and(|link| link.outbound);
-            !peer.is_banned() && !linked && addr != own && !self.greeting.contains(addr)
-        });
-        let addrs = candidates.map(|peer| peer.info.address.clone());
-        let (mut defunct, mut healthy): (Vec<HostAddr>, Vec<HostAddr>) =
-            addrs.partition(|addr| self.book.is_defunct(addr));
+        let candidates = self.candidates(cx);
+        let (mut defunct, mut healthy): (Vec<HostAddr>, Vec<HostAddr>) = candidates
+            .into_iter()
+            .partition(|addr| self.book.is_defunct(addr));
         if !defunct.is_empty() {
             let at = cx.rng().index(defunct.len());
             healthy.push(defunct.swap_remove(at));
@@ -87,6 +83,39 @@ impl Grin {
             let addr = healthy.swap_remove(at);
             self.greet(cx, addr);
         }
+    }
+
+    /// Who may be greeted: all of a small table; of a large one those that were linked before and some
+    /// others, since most of its peers may have no such chain.
+    fn candidates(&self, cx: &mut Cx<'_, Self>) -> BTreeSet<HostAddr> {
+        let mut drawn = Vec::new();
+        let listed = cx.commons().peers.listing(NetworkId::Cut).len();
+        if cx.commons().peers.len() > GRIN_LOOK_ALL_MAX {
+            drawn.extend((0..GRIN_LOOKS).map(|_| cx.rng().index(listed)));
+        }
+        let (peers, wall, own) = (&cx.commons().peers, cx.now().wall, &cx.config().address);
+        let some = drawn
+            .iter()
+            .filter_map(|at| peers.get(peers.listing(NetworkId::Cut).get(*at)?.1));
+        let all = peers
+            .iter()
+            .map(|(_, peer)| peer)
+            .take(match drawn.is_empty() {
+                true => GRIN_LOOK_ALL_MAX,
+                false => 0,
+            });
+        let heard = some.chain(all).filter(|peer| !peer.is_banned());
+        let heard = heard.map(|peer| &peer.info.address);
+        let linked_before = self.book.iter().filter(|(addr, record)| {
+            let banned = || cx.commons().bans.covers(wall, &BanKey::of_address(addr));
+            record.last_connected > 0 && !record.defunct && !banned()
+        });
+        let linked_before = linked_before.map(|(addr, _)| addr);
+        let free = |addr: &&HostAddr| {
+            let linked = self.links.get(addr).is_some_and(|link| link.outbound);
+            !linked && *addr != own && !self.greeting.contains(*addr)
+        };
+        heard.chain(linked_before).filter(free).cloned().collect()
     }
 
     /// Tells a peer how we are, and asks how it is.
