@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::event::NodeEvent;
 use crate::gate::Gate;
 use crate::ids::PublicKey;
-use crate::input::{CallError, CallId, RequestId};
+use crate::input::{CallError, CallId, PeerCert, RequestId};
 use crate::limits::Limits;
 use crate::output::{Endpoint, Output, Part, Trust, Via};
 use crate::rng::Stream;
@@ -234,12 +234,29 @@ impl<R: Room> Cx<'_, R> {
         let (commons, journal) = self.commons_mut();
         commons.peers.acquaint(journal, addr, key, at);
         self.judge_peer_at(addr);
+        if let Some((peer, _)) = self.shared.commons.peers.find(addr) {
+            self.notify(Notice::PeerProven(peer));
+        }
     }
 
     /// Takes `addr` out of the peer table again, unless a network of the table's knows it.
     pub(crate) fn unacquaint(&mut self, addr: &HostAddr) {
         let (commons, journal) = self.commons_mut();
         commons.peers.unacquaint(journal, addr);
+    }
+
+    /// Remembers whom a family has met at `addr`, and what it has proved there, so that an operator can
+    /// ban it.
+    pub(crate) fn meet(&mut self, addr: &HostAddr, cert: Option<&PeerCert>) {
+        let names = cert.map_or_else(Vec::new, BanKey::of_cert);
+        let (commons, _) = self.commons_mut();
+        commons.met.enter(addr.clone(), names);
+    }
+
+    /// Forgets whom a family has met at `addr`.
+    pub(crate) fn unmeet(&mut self, addr: &HostAddr) {
+        let (commons, _) = self.commons_mut();
+        commons.met.strike_out(addr);
     }
 
     /// Takes the peer at `addr` out of sight if a ban covers it.

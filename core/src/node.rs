@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use peerage_mw::Chain;
+
 use crate::calls::Calls;
 use crate::commons::bans::Bans;
+use crate::commons::met::Met;
 use crate::commons::peers::Peers;
 use crate::commons::sessions::Sessions;
 use crate::commons::{Commons, Row as CommonsRow};
@@ -47,6 +50,20 @@ pub enum RestoreError {
         /// What it said.
         text: String,
     },
+    /// The stored blocks and transactions are of another Mimblewimble chain than the node is told to
+    /// run.
+    #[error(
+        "the stored blocks are of the chain {}, and the node is told to run {}: name that chain, or \
+         another data directory",
+        stored.name(),
+        told.name()
+    )]
+    OtherChain {
+        /// Whose they are.
+        stored: Chain,
+        /// What the settings say.
+        told: Chain,
+    },
     /// The bytes are not a row.
     #[error(transparent)]
     Row(#[from] RowError),
@@ -80,6 +97,7 @@ impl Node {
         let mut commons = Commons {
             peers: Peers::default(),
             bans: Bans::default(),
+            met: Met::default(),
             sessions: Sessions::default(),
         };
         // Peers first: other rows refer to them.

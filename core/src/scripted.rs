@@ -26,7 +26,7 @@ pub(crate) const EPOCH: u64 = 1_700_000_000;
 pub(crate) fn cert(n: u8) -> PeerCert {
     PeerCert {
         fingerprint: Fingerprint([n; 32]),
-        key: Some(PublicKey([n; 32])),
+        key: Some(PublicKey::of_secret(&[n; 32])),
     }
 }
 
@@ -70,6 +70,8 @@ pub(crate) fn config(n: u8) -> Config {
     let mut config = Config::new(ChainwebVersion::Development, identity, addr(n));
     config.chains = 1;
     config.sessions.greeting_delay = Duration::ZERO;
+    // Tests of other rooms count calls.
+    config.grin.links_max = 0;
     config.sessions.browse_interval = Duration::from_secs(86_400);
     config
 }

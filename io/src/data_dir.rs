@@ -5,6 +5,7 @@
 //! manifest        format, who the node is, whether the directory was completely made
 //! identity.key    32 bytes: the Ed25519 secret key
 //! identity.pem    the certificate made from it, once
+//! grin.seed       32 bytes: the seed of the wallet that mined coins go to, once there is one
 //! watermark       which commit was the last to be acknowledged
 //! rows/           fjall
 //! ```
@@ -35,6 +36,7 @@ const MANIFEST: &str = "manifest";
 const KEY: &str = "identity.key";
 const CERTIFICATE: &str = "identity.pem";
 const LOCK: &str = "lock";
+const GRIN_SEED: &str = "grin.seed";
 
 /// An open data directory.
 #[derive(Debug)]
@@ -175,6 +177,29 @@ impl DataDir {
             store,
             rows,
         })
+    }
+}
+
+/// The seed of the node's Grin wallet: 32 bytes, as stock wallets keep them. Made at the first call; two
+/// processes that make it at the same time get the same one.
+///
+/// It is a file of its own, so that an operator can bring a seed along, or keep a copy of this one
+/// without the node's identity.
+///
+/// # Errors
+/// [`StoreError`] if there is no data directory, or the file cannot be read, written, or is no seed.
+pub fn grin_seed(dir: &Path) -> Result<[u8; 32], StoreError> {
+    let path = dir.join(GRIN_SEED);
+    loop {
+        if let Some(bytes) = files::read(&path)? {
+            let len = bytes.len();
+            return bytes.try_into().map_err(|_| {
+                let what = format!("{GRIN_SEED} holds {len} bytes instead of the 32 of a seed");
+                StoreError::damaged(dir, what)
+            });
+        }
+        let fresh: [u8; 32] = tls::random();
+        files::write_once(&path, &fresh, 0o600)?;
     }
 }
 

@@ -143,6 +143,14 @@ pub enum StartError {
         /// What the listener was given.
         addr: SocketAddr,
     },
+    /// The directory is of another chain than the settings.
+    #[error("the data directory {}: {source}", dir.display())]
+    OtherChain {
+        /// The data directory.
+        dir: PathBuf,
+        /// Which chains.
+        source: RestoreError,
+    },
     /// Durable rows do not make a node.
     #[error(
         "the data directory {} is damaged: {source}. The node did not start; restore the directory from a backup",

@@ -30,6 +30,22 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(
     }
 }
 
+/// Writes a file that is not there; one that is there meanwhile stays as it is.
+pub(crate) fn write_once(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let fresh = path.with_file_name(name);
+    write_atomically(&fresh, bytes, mode)?;
+    let linked = match fs::hard_link(&fresh, path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    };
+    let removed = fs::remove_file(&fresh);
+    let done = linked.and(removed);
+    done.map_err(|source| StoreError::io("write", path, source))?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
 /// Makes the names in a directory durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     File::open(dir)

@@ -23,24 +23,25 @@ pub mod tls;
 mod verify_pool;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use peerage_core::commons::address::{HostAddr, Hostname, PeerInfo};
 use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::config::cluster::Cluster;
+use peerage_core::config::grin::{Grin, Purse};
 use peerage_core::config::{Config, Identity, Sessions, Wattswarm};
 use peerage_core::http::throttle::{ADDRESSES_MAX, Rates, Throttle};
 use peerage_core::ids::PeerId;
 use peerage_core::limits::Limits;
-use peerage_core::{Input, Listener, Node, Seed};
+use peerage_core::{Input, Listener, Node, RestoreError, Seed};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-pub use data_dir::DataDir;
+pub use data_dir::{DataDir, grin_seed};
 pub use driver::Observer;
 pub use error::{StartError, StoreError};
 pub use listen::ConnectionLimits;
@@ -84,13 +85,16 @@ pub struct Settings {
     pub gas_price_min: u64,
     /// The node in its cluster. Its peer id is that of the data directory, its address that below.
     pub cluster: Cluster,
-    /// Where other nodes of the cluster are told to call: the API listener unless set. Port 0
-    /// becomes the port that it got.
+    /// Where other nodes of the cluster are told to call: the API listener unless set, at the public
+    /// host if the listener has no address of its own. Port 0 becomes the port that it got.
     pub cluster_address: Option<HostAddr>,
     /// How sessions with other nodes are held.
     pub sessions: Sessions,
     /// How WattSwarm's relationships and messages are treated.
     pub wattswarm: Wattswarm,
+    /// The node's Mimblewimble chain. A node that mines for nobody in particular mines for the wallet
+    /// of its data directory: see [`grin_seed`].
+    pub grin: Grin,
     /// The bounds of the node's tables.
     pub limits: Limits,
     /// How often strangers may ask.
@@ -133,6 +137,7 @@ impl Settings {
             cluster_address: None,
             sessions: defaults.sessions,
             wattswarm: defaults.wattswarm,
+            grin: defaults.grin,
             limits: defaults.limits,
             rates: Rates::default(),
             api_connections: ConnectionLimits {
@@ -192,6 +197,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     } = opening.await.map_err(|error| StoreError::WriteFailed {
         what: error.to_string(),
     })??;
+    let grin = with_purse(settings.grin, &settings.data)?;
     let descriptors = Descriptors::raise();
     let (api, api_addr) = listen("API", "--api", settings.api).await?;
     let (p2p, p2p_addr) = listen("P2P", "--p2p", settings.p2p).await?;
@@ -217,18 +223,23 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         gas_price_min: settings.gas_price_min,
         cluster: Cluster {
             peer_id: cluster_peer_id,
-            address: told_addr(settings.cluster_address.as_ref(), api_addr),
+            address: cluster_addr(settings.cluster_address.as_ref(), api_addr, &public_addr),
             ..settings.cluster
         },
         sessions: settings.sessions,
         wattswarm: settings.wattswarm,
+        grin,
         limits: settings.limits,
     };
     let clock = Clock::start();
-    let node = Node::restore(config, Seed(tls::random()), clock.now(), rows).map_err(|source| {
-        StartError::Restore {
-            dir: settings.data,
-            source,
+    let restored = Node::restore(config, Seed(tls::random()), clock.now(), rows);
+    let node = restored.map_err(|source| {
+        let dir = settings.data;
+        match source {
+            RestoreError::OtherChain { .. } => StartError::OtherChain { dir, source },
+            RestoreError::Damaged { .. } | RestoreError::Row(_) => {
+                StartError::Restore { dir, source }
+            }
         }
     })?;
     let metrics = Arc::new(Metrics::default());
@@ -280,6 +291,18 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         draining,
         doors,
         timer,
+    })
+}
+
+/// The settings of a chain whose rewards go somewhere.
+fn with_purse(grin: Grin, data: &Path) -> Result<Grin, StoreError> {
+    if grin.mine.is_none() || grin.purse.is_some() {
+        return Ok(grin);
+    }
+    let purse = Purse::from_seed(&grin_seed(data)?);
+    Ok(Grin {
+        purse: Some(purse.expect("32 bytes are a seed")),
+        ..grin
     })
 }
 
@@ -336,6 +359,16 @@ fn told_addr(given: Option<&HostAddr>, bound: SocketAddr) -> HostAddr {
         addr.port = bound.port();
     }
     addr
+}
+
+/// Where the cluster is told to call. Nobody can call an unspecified address; the host is then the
+/// one that other nodes are told in any case.
+fn cluster_addr(given: Option<&HostAddr>, api: SocketAddr, public: &HostAddr) -> HostAddr {
+    if given.is_none() && api.ip().is_unspecified() {
+        HostAddr::new(public.host.clone(), api.port())
+    } else {
+        told_addr(given, api)
+    }
 }
 
 fn equip(

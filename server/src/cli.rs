@@ -11,10 +11,12 @@ use peerage_core::commons::address::{HostAddr, PeerInfo};
 use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::config::WattswarmMode;
 use peerage_core::ids::PublicKey;
+use peerage_core::mw::{Chain, Commitment, FeeRule};
 
 use crate::values::{
-    ClientArg, GasPrice, Throttle, TokenArg, client, duration, gas_price, host_addr, license_id,
-    peer, public_key, socket, throttle, token, wattswarm_mode,
+    ClientArg, GasPrice, Grins, Mine, NodeUrl, Throttle, TokenArg, client, commitment, duration,
+    fee_rule, gas_price, grin_chain, grins, host_addr, license_id, mine, node_url, peer,
+    public_key, socket, throttle, token, wattswarm_mode,
 };
 
 const ABOUT: &str = "One peer-to-peer node that serves the HTTP APIs of several networks";
@@ -47,6 +49,8 @@ Examples:
   peerage chainweb sign | curl -X PUT -H 'content-type: application/json' -d @- \\
       http://127.0.0.1:1848/chainweb/0.0/development/chain/0/mempool/insert
                                                  a signed transaction for it
+  peerage --grin-mine 1s                         a Mimblewimble chain with a block each second
+  peerage grin spend                             moves a coin of it that was mined
 
 Exit codes:
   0  stopped as asked
@@ -119,6 +123,90 @@ pub(crate) enum Command {
     /// Tools for Chainweb
     #[command(subcommand)]
     Chainweb(Chainweb),
+    /// A wallet for coins that a node of this data directory mined
+    #[command(subcommand, long_about = GRIN_ABOUT)]
+    Grin(Grin),
+}
+
+const GRIN_ABOUT: &str = "\
+A wallet for coins that a node of this data directory mined.
+
+A node that runs with --grin-mine pays its rewards to the seed in its data directory. A reward can be \
+spent three blocks after its own. Amounts are in grin, with up to nine decimals. Each command prints \
+one line.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Grin {
+    /// Print the words of the seed, from which a stock Grin wallet restores the coins
+    #[command(
+        after_help = "Whoever has the words has the coins. The seed is made if there is none."
+    )]
+    Seed(GrinSeed),
+    /// Print what the wallet has on a node's chain
+    Balance(GrinNode),
+    /// Spend a coin to the wallet itself, over a node's API
+    #[command(after_help = "\
+Without --amount one coin moves as it is; with it, coins are spent until they suffice, and the \
+change comes back as a second coin. Prints the kernel's excess, by which the node tells where it is:
+
+  curl http://127.0.0.1:1848/v1/chain/kernels/EXCESS")]
+    Spend(GrinSpend),
+}
+
+/// Whose seed.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GrinSeed {
+    /// The data directory
+    #[arg(
+        long,
+        env = "PEERAGE_DATA",
+        value_name = "DIR",
+        default_value = "peerage-data"
+    )]
+    pub(crate) data: PathBuf,
+}
+
+/// Whose wallet, and which node is asked.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GrinNode {
+    /// The data directory that has the seed
+    #[arg(
+        long,
+        env = "PEERAGE_DATA",
+        value_name = "DIR",
+        default_value = "peerage-data"
+    )]
+    pub(crate) data: PathBuf,
+    /// The API of a running node
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:1848",
+        value_parser = node_url
+    )]
+    pub(crate) node: NodeUrl,
+    /// Show the node that we know the secret in the first line of this file
+    #[arg(long, env = "PEERAGE_GRIN_API_SECRET_FILE", value_name = "FILE")]
+    pub(crate) api_secret_file: Option<PathBuf>,
+}
+
+/// What to spend.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct GrinSpend {
+    #[command(flatten)]
+    pub(crate) node: GrinNode,
+    /// Make a coin of this much [default: all that one coin holds]
+    #[arg(long, value_name = "GRIN", value_parser = grins)]
+    pub(crate) amount: Option<Grins>,
+    /// Pay this much [default: what pools ask of stock nodes]
+    #[arg(long, value_name = "GRIN", value_parser = grins)]
+    pub(crate) fee: Option<Grins>,
+    /// Spend this coin, named by its commitment [default: the oldest]
+    #[arg(long, value_name = "COMMIT", value_parser = commitment)]
+    pub(crate) coin: Option<Commitment>,
+    /// Have it spread at once, rather than passed on unseen first
+    #[arg(long)]
+    pub(crate) fluff: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -215,14 +303,47 @@ pub(crate) struct Keys {
     /// Ask whoever joins the cluster to know the secret in this file, and prove to know it
     #[arg(long, env = "PEERAGE_CLUSTER_SECRET_FILE", value_name = "FILE")]
     pub(crate) cluster_secret_file: Option<PathBuf>,
-    /// Tell other nodes of the cluster to call this address [default: that of --api]
+    /// Tell other nodes of the cluster to call this address [default: that of --api, at the host of
+    /// --public if --api listens everywhere]
     #[arg(long, env = "PEERAGE_CLUSTER_ADDRESS", value_name = "HOST:PORT", value_parser = host_addr)]
     pub(crate) cluster_address: Option<HostAddr>,
+    /// Keep this Mimblewimble chain: automated-testing, whose blocks are found in a moment, or
+    /// user-testing, whose proof of work looks like the real one [default: automated-testing]
+    #[arg(
+        long,
+        env = "PEERAGE_GRIN_CHAIN",
+        value_name = "CHAIN",
+        value_parser = grin_chain
+    )]
+    pub(crate) grin_chain: Option<Chain>,
+    /// Find a block of the Mimblewimble chain this often, such as 1s; the coins go to the seed in the
+    /// data directory, see `peerage grin` [default: off]
+    #[arg(
+        long,
+        env = "PEERAGE_GRIN_MINE",
+        value_name = "INTERVAL|off",
+        value_parser = mine
+    )]
+    pub(crate) grin_mine: Option<Mine>,
+    /// Begin with the Mimblewimble chain in this file, if there is none yet
+    #[arg(long, env = "PEERAGE_GRIN_IMPORT", value_name = "FILE")]
+    pub(crate) grin_import: Option<PathBuf>,
+    /// Ask callers of the Grin API for the secret in the first line of this file [default: none]
+    #[arg(long, env = "PEERAGE_GRIN_API_SECRET_FILE", value_name = "FILE")]
+    pub(crate) grin_api_secret_file: Option<PathBuf>,
+    /// Ask for fees as Grin's releases up to 4 did, or as release 5 does [default: v4]
+    #[arg(
+        long,
+        env = "PEERAGE_GRIN_FEE_RULE",
+        value_name = "v4|v5",
+        value_parser = fee_rule
+    )]
+    pub(crate) grin_fee_rule: Option<FeeRule>,
     /// Let an operator's ban last this long, such as 90s, 30m or 3h [default: 3h]
     #[arg(long, env = "PEERAGE_GRIN_BAN_WINDOW", value_name = "DURATION", value_parser = duration)]
     pub(crate) grin_ban_window: Option<Duration>,
-    /// Let other nodes hear of WattSwarm relationships and messages, or let clients play both parts
-    /// [default: network]
+    /// Deliver WattSwarm relationships and messages to the nodes they concern, or keep them here, where
+    /// a client may play both parts [default: network]
     #[arg(
         long,
         env = "PEERAGE_WATTSWARM_MODE",
@@ -305,6 +426,11 @@ impl Keys {
             license_key: self.license_key.or(other.license_key),
             cluster_secret_file: self.cluster_secret_file.or(other.cluster_secret_file),
             cluster_address: self.cluster_address.or(other.cluster_address),
+            grin_chain: self.grin_chain.or(other.grin_chain),
+            grin_mine: self.grin_mine.or(other.grin_mine),
+            grin_import: self.grin_import.or(other.grin_import),
+            grin_api_secret_file: self.grin_api_secret_file.or(other.grin_api_secret_file),
+            grin_fee_rule: self.grin_fee_rule.or(other.grin_fee_rule),
             grin_ban_window: self.grin_ban_window.or(other.grin_ban_window),
             wattswarm_mode: self.wattswarm_mode.or(other.wattswarm_mode),
             throttle_put_peer: self.throttle_put_peer.or(other.throttle_put_peer),

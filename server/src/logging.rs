@@ -116,6 +116,8 @@ fn level(name: &str) -> Level {
         | "known_peer_failed"
         | "known_peer_identity_mismatch"
         | "peer_identity_mismatch"
+        | "grin_peer_punished"
+        | "grin_reorganisation_too_deep"
         | "request_refused" => Level::WARN,
         "cluster_bootstrapped"
         | "cluster_credential_rotated"
@@ -124,6 +126,10 @@ fn level(name: &str) -> Level {
         | "cluster_peer_deleted"
         | "cluster_peer_joined"
         | "cluster_peer_left" => Level::INFO,
+        "grin_chain_imported"
+        | "grin_chain_importing"
+        | "grin_reorganised"
+        | "grin_transaction_refused" => Level::INFO,
         "ban_expired" | "banned" | "peer_added" | "peer_pinned" | "peers_pruned" | "started"
         | "unbanned" => Level::INFO,
         _ => Level::DEBUG,

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod config;
+mod grin;
 mod logging;
 mod sign;
 mod values;
@@ -15,11 +16,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, anyhow};
 use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::config::cluster::{Cluster, ClusterSecret};
+use peerage_core::config::grin::Grin as GrinSettings;
 use peerage_core::http::throttle::Rates;
+use peerage_core::mw::{Rules, chain_file};
 use peerage_io::{Running, Settings, StartError, StoreError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use cli::{Chainweb, Cli, Command, Keys, LogFormat, RunArgs};
+use cli::{Chainweb, Cli, Command, Grin, Keys, LogFormat, RunArgs};
 use logging::EventLog;
 
 const FAILED: u8 = 1;
@@ -33,13 +36,10 @@ fn main() -> ExitCode {
     abort_on_panic();
     let Cli { command, run } = Cli::read();
     match command {
-        Some(Command::Chainweb(Chainweb::Sign(args))) => match sign::body(&args) {
-            Ok(body) => {
-                say(&body);
-                ExitCode::SUCCESS
-            }
-            Err(error) => complain(&error, FAILED),
-        },
+        Some(Command::Chainweb(Chainweb::Sign(args))) => finish(sign::body(&args)),
+        Some(Command::Grin(Grin::Seed(args))) => finish(grin::seed(&args)),
+        Some(Command::Grin(Grin::Balance(args))) => finish(grin::balance(&args)),
+        Some(Command::Grin(Grin::Spend(args))) => finish(grin::spend(&args)),
         Some(Command::Check(args)) => match check::check(&args.data) {
             Ok(summary) => {
                 say(&summary);
@@ -52,6 +52,17 @@ fn main() -> ExitCode {
         },
         Some(Command::Run(args)) => run_node(*args),
         None => run_node(run),
+    }
+}
+
+/// Prints what a command was asked for, or why it cannot be had.
+fn finish(said: anyhow::Result<String>) -> ExitCode {
+    match said {
+        Ok(line) => {
+            say(&line);
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&error, FAILED),
     }
 }
 
@@ -85,8 +96,13 @@ fn run_node(args: RunArgs) -> ExitCode {
         Ok(cluster) => cluster,
         Err(error) => return complain(&error, USAGE),
     };
+    let grin = match grin_settings(&keys) {
+        Ok(grin) => grin,
+        Err(error) => return complain(&error, USAGE),
+    };
     let mut settings = settings(keys);
     settings.cluster = cluster;
+    settings.grin = grin;
     if let Err(refusal) = check::ahead(&settings.data) {
         return complain(&refusal.error, refusal.code.unwrap_or(DATA_REFUSED));
     }
@@ -131,6 +147,29 @@ fn settings(keys: Keys) -> Settings {
     let log = EventLog::new();
     settings.observer = Box::new(move |event| log.write(event));
     settings
+}
+
+/// The node's Mimblewimble chain.
+fn grin_settings(keys: &Keys) -> anyhow::Result<GrinSettings> {
+    let defaults = GrinSettings::default();
+    let rules = Rules {
+        fee: keys.grin_fee_rule.unwrap_or(defaults.rules.fee),
+        ..Rules::of(keys.grin_chain.unwrap_or(defaults.rules.chain))
+    };
+    let import = keys.grin_import.as_ref().map(|file| {
+        let cannot = || format!("cannot import the chain file {}", file.display());
+        let bytes = std::fs::read(file).with_context(cannot)?;
+        let blocks = chain_file::read(&rules, &bytes).with_context(cannot)?;
+        anyhow::Ok(blocks.into())
+    });
+    let secret = keys.grin_api_secret_file.as_deref().map(grin::secret_of);
+    Ok(GrinSettings {
+        rules,
+        import: import.transpose()?,
+        mine: keys.grin_mine.and_then(|mine| mine.0),
+        api_secret: secret.transpose()?,
+        ..defaults
+    })
 }
 
 /// The node in its cluster. What is wrong with a token or a secret is said without it.
@@ -237,7 +276,7 @@ fn ready(node: &Running) -> String {
 const fn start_code(error: &StartError) -> u8 {
     match error {
         StartError::Listen { .. } => CANNOT_LISTEN,
-        StartError::PublicMissing { .. } => USAGE,
+        StartError::OtherChain { .. } | StartError::PublicMissing { .. } => USAGE,
         StartError::Restore { .. } => DATA_REFUSED,
         StartError::Store(error) => store_code(error),
         StartError::Tls(_) => FAILED,

@@ -9,6 +9,7 @@ use peerage_core::config::cluster::{FixedClient, FixedToken, Scopes};
 use peerage_core::http::throttle::{MalformedRate, Rate};
 use peerage_core::ids::PublicKey;
 use peerage_core::limits::CLUSTER_TEXT_MAX;
+use peerage_core::mw::{Chain, Commitment, FeeRule};
 use peerage_core::secret::SecretDigest;
 
 /// How often strangers may ask; `None` for as often as they like.
@@ -18,6 +19,18 @@ pub(crate) struct Throttle(pub(crate) Option<Rate>);
 /// A price per unit of gas, in units of 10⁻¹².
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GasPrice(pub(crate) u64);
+
+/// How often a block is mined; `None` for never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mine(pub(crate) Option<Duration>);
+
+/// An amount of grin, in nanogrin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grins(pub(crate) u64);
+
+/// Host and port of a node's API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NodeUrl(pub(crate) String);
 
 /// The seed of a signing key. Never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -137,6 +150,60 @@ pub(crate) fn wattswarm_mode(text: &str) -> Result<WattswarmMode, &'static str> 
     }
 }
 
+pub(crate) fn grin_chain(text: &str) -> Result<Chain, &'static str> {
+    match text {
+        "automated-testing" => Ok(Chain::AutomatedTesting),
+        "user-testing" => Ok(Chain::UserTesting),
+        _ => Err("expected automated-testing or user-testing"),
+    }
+}
+
+pub(crate) fn mine(text: &str) -> Result<Mine, String> {
+    if text == "off" {
+        return Ok(Mine(None));
+    }
+    let interval = duration(text).map_err(|error| format!("{error}, or off"))?;
+    Ok(Mine(Some(interval)))
+}
+
+pub(crate) fn fee_rule(text: &str) -> Result<FeeRule, &'static str> {
+    match text {
+        "v4" => Ok(FeeRule::V4_DEFAULT),
+        "v5" => Ok(FeeRule::V5_DEFAULT),
+        _ => Err("expected v4 or v5"),
+    }
+}
+
+/// Reads a decimal with up to nine decimals, exactly.
+pub(crate) fn grins(text: &str) -> Result<Grins, String> {
+    let read = || {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(decimals) || decimals.len() > 9 {
+            return None;
+        }
+        let whole: u64 = whole.parse().ok()?;
+        let decimals: u64 = format!("{decimals:0<9}").parse().ok()?;
+        whole.checked_mul(1_000_000_000)?.checked_add(decimals)
+    };
+    let amount = read().map(Grins);
+    amount.ok_or_else(|| "expected an amount of grin such as 1 or 0.023".to_owned())
+}
+
+pub(crate) fn commitment(text: &str) -> Result<Commitment, &'static str> {
+    Commitment::from_hex(text).ok_or("expected the 66 hexadecimal digits of a commitment")
+}
+
+/// Host and port of `http://HOST:PORT`, with or without a slash behind it.
+pub(crate) fn node_url(text: &str) -> Result<NodeUrl, String> {
+    let expected = "expected the API of a node, such as http://127.0.0.1:1848";
+    let rest = text.strip_prefix("http://").ok_or(expected)?;
+    let host = rest.strip_suffix('/').unwrap_or(rest);
+    let read: Result<HostAddr, _> = host.parse();
+    read.map_err(|error| format!("{error}; {expected}"))?;
+    Ok(NodeUrl(host.to_owned()))
+}
+
 /// Reads a decimal such as `0.00000001` or `1e-8`, exactly.
 pub(crate) fn gas_price(text: &str) -> Result<GasPrice, String> {
     let malformed = || "expected a price such as 0.00000001 or 1e-8".to_owned();
@@ -206,6 +273,41 @@ mod tests {
         check("", None);
         check("e5", None);
         check("1e2147483647", None);
+    }
+
+    #[test]
+    fn amounts_of_grin_are_exact() {
+        let check = |text: &str, amount: Option<u64>| {
+            assert_eq!(grins(text).ok(), amount.map(Grins), "{text}");
+        };
+        check("1", Some(1_000_000_000));
+        check("0.023", Some(23_000_000));
+        check("60.000000001", Some(60_000_000_001));
+        check("7.", Some(7_000_000_000));
+        check("0.0000000001", None);
+        check("18446744073.709551615", Some(u64::MAX));
+        check("18446744073.709551616", None);
+        for text in ["", ".5", "-1", "+1", "1e3", "1.+5", "1,5"] {
+            check(text, None);
+        }
+    }
+
+    #[test]
+    fn what_a_chain_may_be_told_is_told_exactly() {
+        assert_eq!(mine("off"), Ok(Mine(None)));
+        assert_eq!(mine("2s"), Ok(Mine(Some(Duration::from_secs(2)))));
+        assert!(mine("0s").is_err());
+        assert!(mine("often").is_err_and(|text| text.ends_with(", or off")));
+        assert_eq!(grin_chain("user-testing"), Ok(Chain::UserTesting));
+        assert!(grin_chain("UserTesting").is_err());
+        assert_eq!(fee_rule("v5"), Ok(FeeRule::V5_DEFAULT));
+        assert!(fee_rule("5").is_err());
+        let url = |text: &str| node_url(text).map(|it| it.0).ok();
+        assert_eq!(url("http://[::1]:5/"), Some("[::1]:5".to_owned()));
+        assert_eq!(url("http://127.0.0.1"), None);
+        assert_eq!(url("https://127.0.0.1:1848"), None);
+        assert!(commitment("08").is_err());
+        assert_eq!(commitment(&"08".repeat(33)), Ok(Commitment([8; 33])));
     }
 
     #[test]

@@ -24,6 +24,7 @@ use peerage_core::rooms::chainweb_mempool::key::TxHash;
 use peerage_core::rooms::{chainweb_mempool, chainweb_peers, wattswarm};
 use peerage_core::{Request, Response};
 
+use crate::cluster::Stranger;
 use crate::deck::{self, Make};
 use crate::forger::Forger;
 use crate::roster::Roster;
@@ -43,6 +44,8 @@ pub struct Liar {
     heard: Vec<Request>,
     /// What it has to do with friends, where there are some.
     forger: Option<Forger>,
+    /// What it is in the clusters, where there are any.
+    pub stranger: Option<Stranger>,
 }
 
 const BOASTS: usize = 0;
@@ -80,11 +83,15 @@ impl Liar {
             numbers: node * 10_000,
             heard: Vec::new(),
             forger: social.then(|| Forger::new(seeds, node, nodes)),
+            stranger: None,
         }
     }
 
     /// All luck comes from this stream from now on.
     pub fn reseed(&mut self, luck: Luck) {
+        if let Some(stranger) = &mut self.stranger {
+            stranger.reseed(luck.clone());
+        }
         self.luck = luck;
     }
 
@@ -102,6 +109,10 @@ impl Liar {
         let forged = self.forger.as_mut();
         if let Some((to, request)) = forged.and_then(|of| of.act(roster, wall_secs * 1_000)) {
             return (to, Request::Wattswarm(request));
+        }
+        let stranger = self.stranger.as_mut();
+        if let Some((to, request)) = stranger.and_then(|of| of.act(roster, wall_secs)) {
+            return (to, Request::Cluster(request));
         }
         let target = loop {
             let target = self.luck.below(self.nodes.into()) as u32;
@@ -140,8 +151,13 @@ impl Liar {
 
     /// What it says to a question, and after how many microseconds; nothing, if it never does.
     pub fn answer(&mut self, roster: &Roster, request: &Request) -> Option<(u64, Response)> {
-        // Much is for operators only; on the listener that others reach there is none of it. Liars
-        // belong to no cluster.
+        if let (Some(stranger), Request::Cluster(asked)) = (&mut self.stranger, request) {
+            stranger.hear(asked);
+            let said = stranger.answer(roster, asked)?;
+            return Some((self.luck.below(2_000), Response::Cluster(said)));
+        }
+        // Much is for operators only; on the listener that others reach there is none of it. Other
+        // liars belong to no cluster.
         let delivers = matches!(request, Request::Wattswarm(wattswarm::Request::Deliver(_)));
         let private = matches!(
             request,
@@ -198,7 +214,9 @@ impl Liar {
                     (_, _) => Response::Opaque(403),
                 }
             }
-            Request::Bans(_) | Request::Cluster(_) | Request::Wattswarm(_) => Response::Opaque(403),
+            Request::Bans(_) | Request::Cluster(_) | Request::Grin(_) | Request::Wattswarm(_) => {
+                Response::Opaque(403)
+            }
         }
     }
 

@@ -36,7 +36,8 @@ Oracles watch every run; a violated one is named, with its first findings, and t
   books      what a node counts is there, and nothing waits for ever
   bounds     no table or queue of a node outgrows its limit
   commits    a node's commits are numbered without gaps
-  converge   in the calm, mempools become equal, every node knows its peers, and friends agree
+  converge   in the calm, mempools become equal, every node knows its peers, friends agree, and
+             clusters agree on who is in them, who has left and what they are called
   damage     a disk on which bits have changed is noticed at start
   deadlines  no call outlives its deadline
   durable    what others were shown survives a crash

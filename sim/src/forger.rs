@@ -279,11 +279,7 @@ fn material(roster: &Roster, node: u32) -> Material {
         "listen_addrs": [Roster::addr(node).to_string()],
         "node_id": roster.id(node),
     });
-    Material {
-        material_json: text.to_string().into(),
-        signature: None,
-        generated_at: 1,
-    }
+    Material::new(text.to_string().into(), None, 1)
 }
 
 /// What is sealed: content and envelope as one object.

@@ -69,12 +69,6 @@ impl Friends {
         self.luck = seeds.family("friends").luck(0);
     }
 
-    /// Whether anybody does anything else.
-    #[must_use]
-    pub fn alone(&self) -> bool {
-        u64::from(self.work.sum()) == self.total
-    }
-
     /// What is asked of which node next; nothing, if it is something else's turn.
     pub fn act(&mut self, roster: &Roster) -> Option<(u32, Request)> {
         let sum = u64::from(self.work.sum());
@@ -222,8 +216,8 @@ impl Friends {
         if self.luck.chance(60_000) {
             // Somebody else lives there.
             let addr = Roster::addr(self.luck.below(self.nodes.into()) as u32);
-            material.material_json = format!("{{\"listen_addrs\":[\"{addr}\"]}}").into();
-            material.signature = None;
+            let said = format!("{{\"listen_addrs\":[\"{addr}\"]}}").into();
+            material = Material::new(said, None, material.generated_at());
         }
         (node, Request::Contact(Introduction { remote, material }))
     }

@@ -20,6 +20,7 @@
 
 pub mod byzantine;
 pub mod clock;
+pub mod cluster;
 pub mod deck;
 pub mod disk;
 pub mod engine;

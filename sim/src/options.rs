@@ -14,6 +14,7 @@ use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
 pub use self::social::Social;
+use crate::cluster::Clusters;
 use crate::disk::DiskSpeed;
 use crate::group::Group;
 use crate::latency::Latency;
@@ -72,6 +73,14 @@ pub struct Work {
     pub ban: u32,
     /// What users do to make friends and to talk to them.
     pub social: Social,
+}
+
+impl Work {
+    /// All weights together.
+    #[must_use]
+    pub const fn sum(&self) -> u32 {
+        self.insert + self.repeat + self.invalid + self.read + self.page + self.put + self.ban
+    }
 }
 
 /// What a run does wrong on purpose, so that an oracle can be seen to notice.
@@ -224,6 +233,8 @@ pub struct Options {
     pub kept_actions: Option<BTreeSet<(u32, u32)>>,
     /// What users do.
     pub work: Work,
+    /// Which clusters there are, if any.
+    pub clusters: Option<Clusters>,
     /// How nodes hold their sessions.
     pub sessions: Sessions,
     /// The bounds of the nodes' tables.
@@ -238,6 +249,8 @@ pub struct Options {
     pub sabotage: Option<Sabotage>,
 }
 
+/// Nodes of a drawn world in which there may be clusters.
+const CLUSTERED_MAX: u32 = 64;
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
 
@@ -285,6 +298,7 @@ impl Options {
             script: Arc::from([]),
             kept_actions: None,
             work,
+            clusters: None,
             sessions,
             limits,
             ban_window,
@@ -297,6 +311,7 @@ impl Options {
         }
         if faults {
             options.widen(&mut Seeds::new(seed).family("options").luck(1));
+            options.found(&mut Seeds::new(seed).family("clusters").luck(0));
         }
         options.befriend(&mut Seeds::new(seed).family("options").luck(2), faults);
         options
@@ -338,6 +353,15 @@ impl Options {
                 social: Social::default(),
             },
             ..drawn
+        }
+    }
+
+    /// Clusters, in some runs only, and none in worlds in which all know all would be too much.
+    fn found(&mut self, luck: &mut Luck) {
+        let clusters = Clusters::drawn(luck, self.nodes);
+        if luck.below(3) == 0 && self.nodes <= CLUSTERED_MAX {
+            self.settle += clusters.settle();
+            self.clusters = Some(clusters);
         }
     }
 
@@ -604,6 +628,9 @@ impl fmt::Display for Options {
         )?;
         if work.social.sum() > 0 {
             writeln!(f, "{PAD}{}", work.social)?;
+        }
+        if let Some(clusters) = &self.clusters {
+            writeln!(f, "clusters  {clusters}")?;
         }
         write!(
             f,

@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::fold::Fold;
 use crate::nemesis::Fault;
 use crate::options::{Options, PAD, Time, Wire};
-use crate::oracle::{Finding, Findings, Oracle, converge, friends};
+use crate::oracle::{Finding, Findings, Oracle, clusters, converge, friends};
 use crate::schedule::Key;
 use crate::trace::Tally;
 use crate::watch::Watch;
@@ -332,8 +332,10 @@ impl Run {
         let nodes = (core.iter())
             .filter_map(|node| Some((*node, world.hosts[*node as usize].node.as_deref()?)));
         let (roster, total) = (&world.roster, world.options.nodes);
-        converge::obstacle(roster, nodes, total, core.len())
+        let clusters = world.options.clusters.as_ref();
+        converge::obstacle(roster, nodes.clone(), total, core.len())
             .or_else(|| friends::disagreement(&world.fellows(&core)))
+            .or_else(|| clusters.and_then(|_| clusters::obstacle(roster, nodes)))
     }
 
     /// Ends the run where it is and tells what came of it.

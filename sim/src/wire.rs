@@ -81,6 +81,10 @@ pub fn carry_response(request: &Request, response: &Response) -> Result<Response
         return Ok(response.clone());
     }
     let decoded = request.decode_response(reply.status.as_u16(), &reply.body);
+    if !request.answer_is_read() && decoded == Response::Opaque(response.status()) {
+        // A page for people, who take it as it is.
+        return Ok(response.clone());
+    }
     if decoded == *response {
         Ok(decoded)
     } else {

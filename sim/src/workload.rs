@@ -9,9 +9,10 @@ use peerage_core::commons::network::NetworkId;
 use peerage_core::http::page::{Cursor, PageQuery};
 use peerage_core::rooms::chainweb_mempool::command::Command;
 use peerage_core::rooms::chainweb_mempool::key::{RequestKey, TxHash};
-use peerage_core::rooms::{bans, chainweb_mempool, chainweb_peers, wattswarm};
-use peerage_core::{Listener, Request, Response};
+use peerage_core::rooms::{bans, chainweb_mempool, chainweb_peers};
+use peerage_core::{Listener, Request, Response, Secret};
 
+use crate::cluster::Operators;
 use crate::deck::{self, Make};
 use crate::friends::Friends;
 use crate::group::Group;
@@ -28,6 +29,8 @@ pub struct Action {
     pub listener: Listener,
     /// What.
     pub request: Request,
+    /// With what in the `Authorization` header.
+    pub authorization: Option<Secret>,
     /// How many microseconds the user waits for an answer.
     pub patience: u64,
 }
@@ -48,6 +51,7 @@ pub struct Workload {
     follow: Vec<(u32, Request)>,
     follow_luck: Luck,
     friends: Friends,
+    operators: Option<Operators>,
     key: [u8; 32],
     numbers: u32,
     /// The valid transactions that were sent, with their chains.
@@ -79,6 +83,7 @@ impl Workload {
             users,
             follow: Vec::new(),
             follow_luck: seeds.family("follow").luck(0),
+            operators: Operators::new(seeds, options),
             acted: vec![0; options.work.users as usize],
             key: seeds.identity(u32::MAX),
             numbers: 0,
@@ -93,6 +98,9 @@ impl Workload {
             *luck = family.luck(user);
         }
         self.friends.reseed(seeds);
+        if let Some(operators) = &mut self.operators {
+            operators.reseed(seeds);
+        }
     }
 
     /// How long the user pauses before acting again.
@@ -116,9 +124,11 @@ impl Workload {
     /// What the user does now.
     pub fn act(&mut self, user: u32, roster: &Roster, wall_secs: u64) -> Action {
         let mut luck = self.users[user as usize].clone();
-        // Whoever only makes friends asks for nothing else.
-        let request = if self.friends.alone() {
-            Request::Wattswarm(wattswarm::Request::List)
+        let operators = self.operators.as_mut();
+        let order = operators.and_then(|operators| operators.act(roster, wall_secs));
+        let request = if self.work.sum() == 0 {
+            // Whoever only makes friends or looks after clusters asks for nothing else.
+            mempool(0, chainweb_mempool::Query::GetPending(None))
         } else {
             self.request(&mut luck, roster, wall_secs)
         };
@@ -145,16 +155,29 @@ impl Workload {
         };
         self.users[user as usize] = luck;
         self.acted[user as usize] += 1;
-        Action {
-            node,
-            listener,
-            request,
-            patience,
+        match order {
+            Some(order) => Action {
+                node: order.node,
+                listener: order.listener,
+                request: Request::Cluster(order.request),
+                authorization: order.authorization,
+                patience,
+            },
+            None => Action {
+                node,
+                listener,
+                request,
+                authorization: None,
+                patience,
+            },
         }
     }
 
     /// A user was answered by `node`, and knows what to ask next.
     pub fn heard(&mut self, roster: &Roster, node: u32, asked: &Request, response: &Response) {
+        if let (Some(operators), Response::Cluster(response)) = (&mut self.operators, response) {
+            return operators.heard(node, response);
+        }
         let next = match (asked, response) {
             (Request::Wattswarm(asked), Response::Wattswarm(response)) => {
                 return self.friends.heard(roster, node, asked, response);

@@ -156,8 +156,33 @@ fn every_endpoint_answers_each_kind_of_token() {
         ("DELETE", "/v1/credentials/cli_x"),
         ("POST", "/v1/cluster/credentials/rotate"),
         ("GET", "/v1/license"),
+        ("PUT", "/v1/license"),
         ("DELETE", "/v1/peers/self"),
+        // Whoever asks these needs no token, and a bad one does no harm.
+        ("GET", "/livez"),
+        ("GET", "/readyz"),
+        ("GET", "/.well-known/jwks.json"),
+        ("GET", "/.well-known/openid-configuration"),
+        ("GET", "/v1/cluster/identity"),
+        ("POST", "/v1/oauth/token"),
+        ("POST", "/v1/bootstrap"),
+        ("POST", "/v1/cluster/handshake"),
+        ("POST", "/v1/cluster/gossip"),
+        ("POST", "/v1/cluster/deactivate"),
     ];
+    let made = |bench: &mut Bench| {
+        let body = "grant_type=client_credentials&client_id=root&client_secret=root-secret";
+        let made = bench.fetch(form(body)).json();
+        let token = made["access_token"].as_str().expect("text");
+        format!("Authorization: Bearer {token}\r\n")
+    };
+    let expired = made(&mut bench);
+    bench.advance(Duration::from_secs(3_600));
+    let mut config = Bench::config(2);
+    members(&mut config);
+    let mut other = Bench::of(config, Seed([2; 32]));
+    other.advance(Duration::from_secs(3_600));
+    let foreign = made(&mut other);
     let mut told = String::new();
     for (method, path) in endpoints {
         let authorizations = [
@@ -168,9 +193,12 @@ fn every_endpoint_answers_each_kind_of_token() {
                 "Authorization: Basic cm9vdDpyb290LXNlY3JldA==\r\n".into(),
             ),
             ("unknown", "Authorization: Bearer nobody\r\n".into()),
+            ("expired", expired.clone()),
+            ("another node's", foreign.clone()),
             ("read", format!("Authorization: Bearer {READ}\r\n")),
             ("write", format!("Authorization: Bearer {WRITE}\r\n")),
             ("admin", format!("Authorization: Bearer {ADMIN}\r\n")),
+            ("made for an admin", made(&mut bench)),
         ];
         told += &format!("{method} {path}\n");
         for (kind, authorization) in authorizations {
@@ -181,6 +209,52 @@ fn every_endpoint_answers_each_kind_of_token() {
         }
     }
     insta::assert_snapshot!(told);
+}
+
+#[test]
+fn headers_say_what_to_do_instead() {
+    let mut bench = bench();
+    let mut header = |request: &str, name: &str| {
+        let answer = bench.fetch(request);
+        let value = answer.headers.get(name);
+        value.map(|value| value.to_str().expect("visible").to_owned())
+    };
+    for (path, methods) in [
+        ("/livez", "GET,HEAD"),
+        ("/v1/cluster/sync", "POST"),
+        ("/v1/credentials", "GET,HEAD,POST"),
+        ("/v1/credentials/cli_x", "DELETE"),
+        ("/v1/license", "GET,HEAD,PUT"),
+        ("/v1/peers", "GET,HEAD,POST"),
+        ("/v1/peers/self", "GET,HEAD,PUT,DELETE"),
+    ] {
+        let allowed = header(&by(ADMIN, "PATCH", path), "allow");
+        assert_eq!(allowed.as_deref(), Some(methods), "{path}");
+    }
+    let asked = |request: &str, header: &mut dyn FnMut(&str, &str) -> Option<String>| {
+        header(request, "www-authenticate")
+    };
+    let nobody = asked(&bare("GET", "/v1/peers"), &mut header);
+    assert_eq!(nobody.as_deref(), Some("Bearer"));
+    let wrong = form("grant_type=client_credentials&client_id=root&client_secret=wrong");
+    let client = asked(&wrong, &mut header);
+    // The harness shows quotes with a backslash before them.
+    assert_eq!(client.as_deref(), Some(r#"Basic realm=\"peerage\""#));
+    assert_eq!(
+        asked(&by(READ, "DELETE", "/v1/peers/self"), &mut header),
+        None
+    );
+
+    let good = form("grant_type=client_credentials&client_id=root&client_secret=root-secret");
+    let made = with(ADMIN, "POST", "/v1/credentials", "{}");
+    let rotated = by(ADMIN, "POST", "/v1/cluster/credentials/rotate");
+    for telling in [&good, &made, &rotated] {
+        assert_eq!(
+            header(telling, "cache-control").as_deref(),
+            Some("no-store")
+        );
+    }
+    assert_eq!(header(&by(READ, "GET", "/v1/peers"), "cache-control"), None);
 }
 
 // Rows 6, 7 and 8.
@@ -611,7 +685,9 @@ fn nodes_reach_only_what_is_for_nodes() {
     }
     assert_eq!(status("GET", "/v1/cluster/identity"), 200);
     for path in ["handshake", "gossip", "deactivate"] {
-        assert_eq!(status("POST", &format!("/v1/cluster/{path}")), 400);
+        let path = format!("/v1/cluster/{path}");
+        assert_eq!(status("POST", &path), 400);
+        assert_eq!(status("GET", &path), 405);
     }
 }
 

@@ -7,12 +7,16 @@ mod bans;
 mod chainweb_mempool;
 mod chainweb_peers;
 mod cluster;
+mod grin;
+mod mined;
 mod peer_pages;
 mod pool;
 mod rules;
 mod sessions;
+mod tokens;
 mod town;
 mod vectors;
+mod wattswarm;
 
 use peerage_tests::{Bench, Peer};
 

@@ -1,4 +1,11 @@
-//! The program `peerage`, as its operator meets it: one line, exit codes, messages.
+//! The program `peerage`, as its operator meets it: one line, exit codes, messages, and no secrets.
+
+mod secrets;
+
+mod messages;
+mod tour;
+
+mod grin;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -117,3 +117,16 @@ async fn tokens_are_made_and_understood() {
     let id = node.cluster_peer_id().to_string();
     assert!(ids(&node).await.contains(&id));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_is_told_a_host_that_can_be_called() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut settings = member(&dir);
+    settings.api = SocketAddr::from(([0, 0, 0, 0], 0));
+    settings.public = Some("localhost:0".parse().expect("an address"));
+    let node = start(settings).await;
+    let list = send(&node, "GET", "/v1/peers", TOKEN, "").await;
+    let list: Value = serde_json::from_str(&list.body).expect("a list");
+    let port = node.api_addr().port();
+    assert_eq!(list[0]["address"], format!("localhost:{port}"));
+}

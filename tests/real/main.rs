@@ -2,8 +2,10 @@
 
 mod callee;
 mod cluster;
+mod grin;
 mod limits;
 mod peers;
+mod wattswarm;
 mod wire;
 
 use std::net::SocketAddr;

@@ -1,5 +1,6 @@
 //! Named scenarios at fixed seeds, determinism, and oracles that can be seen to fail.
 
+mod clusters;
 mod faults;
 mod report;
 mod scenarios;

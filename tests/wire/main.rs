@@ -9,9 +9,9 @@ use http::{HeaderMap, Method};
 use peerage_core::commons::network::{ChainwebVersion, NetworkId};
 use peerage_core::http::{Head, Route, Site};
 use peerage_core::rooms::chainweb_mempool::{self as mempool, ChainId, key::TxHash};
-use peerage_core::rooms::{bans, chainweb_peers, cluster, wattswarm};
+use peerage_core::rooms::{bans, chainweb_peers, cluster, grin, wattswarm};
 use peerage_core::rows::{Record as _, RowError};
-use peerage_core::{Listener, Request, Row, commons};
+use peerage_core::{Listener, Request, Response, Row, commons};
 use peerage_tests::{Draws, fuzz, generate};
 
 const ROUNDS: u64 = 5_000;
@@ -28,19 +28,32 @@ fn for_seeds(check: impl Fn(&mut Draws) + std::panic::RefUnwindSafe) {
 fn requests_are_read_as_they_were_written() {
     for_seeds(|draws| {
         let request = generate::request(draws);
-        assert_eq!(
-            fuzz::send_on(&request, Listener::Api).as_ref(),
-            Some(&request)
-        );
-        let operator_only = match &request {
-            Request::Bans(_) => true,
-            Request::Cluster(request) => !request.is_of_nodes(),
-            Request::Wattswarm(request) => !matches!(request, wattswarm::Request::Deliver(_)),
-            Request::ChainwebMempool(_) | Request::ChainwebPeers(_) => false,
-        };
-        let expected = (!operator_only).then_some(&request);
-        assert_eq!(fuzz::send_on(&request, Listener::P2p).as_ref(), expected);
+        for listener in [Listener::Api, Listener::P2p] {
+            let expected = is_served(&request, listener).then_some(&request);
+            assert_eq!(fuzz::send_on(&request, listener).as_ref(), expected);
+        }
     });
+}
+
+/// Whether a request is for those who are on a listener: operators, or other nodes.
+fn is_served(request: &Request, listener: Listener) -> bool {
+    let (by_operators, by_nodes) = match request {
+        Request::Bans(_) => (true, false),
+        Request::ChainwebMempool(_) | Request::ChainwebPeers(_) => (true, true),
+        Request::Cluster(request) => (true, request.is_of_nodes()),
+        Request::Grin(request) => {
+            let between_nodes = matches!(request, grin::Request::Between(..));
+            (!between_nodes, between_nodes)
+        }
+        Request::Wattswarm(request) => {
+            let between_nodes = matches!(request, wattswarm::Request::Deliver(_));
+            (!between_nodes, between_nodes)
+        }
+    };
+    match listener {
+        Listener::Api => by_operators,
+        Listener::P2p => by_nodes,
+    }
 }
 
 #[test]
@@ -51,6 +64,8 @@ fn answers_are_read_as_they_were_written() {
         let reply = response.encode();
         let again = request.decode_response(reply.status.as_u16(), &reply.body);
         assert_eq!(again, response, "to {request:?}");
+        let typed = !matches!(response, Response::Opaque(_));
+        assert!(!typed || request.answer_is_read(), "to {request:?}");
     });
 }
 
@@ -99,6 +114,7 @@ fn name(row: &Row) -> String {
         Row::ChainwebPeers(row) => match *row {},
         Row::Wattswarm(row) => format!("wattswarm {:?}", row.key()),
         Row::Cluster(row) => format!("cluster {:?}", row.key()),
+        Row::Grin(row) => format!("grin {:?}", row.key()),
     }
 }
 
@@ -127,8 +143,14 @@ fn deleted_rows_keep_their_key() {
             }
             Row::Bans(row) => match row {},
             Row::ChainwebPeers(row) => match row {},
-            Row::Wattswarm(_) => return,
             Row::Cluster(row) => cluster_deleted(row).into(),
+            Row::Wattswarm(row) => wattswarm_deleted(row).into(),
+            Row::Grin(row) => match row {
+                grin::Row::Block(height, _) => grin::Row::Block(height, None),
+                grin::Row::Peer(addr, _) => grin::Row::Peer(addr, None),
+                grin::Row::Pending(digest, _) => grin::Row::Pending(digest, None),
+            }
+            .into(),
         };
         assert_eq!((deleted.key(), deleted.value()), (row.key(), None));
         assert_eq!(deleted.lazy(), row.lazy());
@@ -147,6 +169,20 @@ fn cluster_deleted(row: cluster::Row) -> cluster::Row {
     }
 }
 
+fn wattswarm_deleted(row: wattswarm::Row) -> wattswarm::Row {
+    use wattswarm::Row;
+    match row {
+        Row::Action(id, seq, _) => Row::Action(id, seq, None),
+        Row::Contact(id, _) => Row::Contact(id, None),
+        Row::Message(thread, id, _) => Row::Message(thread, id, None),
+        Row::Pair(id, _) => Row::Pair(id, None),
+        Row::Request(id, request, _) => Row::Request(id, request, None),
+        Row::Running(_) => Row::Running(None),
+        Row::Seen(key, _) => Row::Seen(key, None),
+        Row::Thread(id, _) => Row::Thread(id, None),
+    }
+}
+
 #[test]
 fn tables_have_one_owner() {
     let owners = |table: u8| {
@@ -155,6 +191,7 @@ fn tables_have_one_owner() {
             bans::Row::TABLES.contains(&table),
             chainweb_peers::Row::TABLES.contains(&table),
             cluster::Row::TABLES.contains(&table),
+            grin::Row::TABLES.contains(&table),
             mempool::Row::TABLES.contains(&table),
             wattswarm::Row::TABLES.contains(&table),
         ]
@@ -222,16 +259,20 @@ fn every_route_has_an_owner() {
     };
     let headers = HeaderMap::new();
     for_seeds(|draws| {
-        let outgoing = generate::request(draws).encode(&site);
+        let request = generate::request(draws);
+        let outgoing = request.encode(&site);
         let path = outgoing.target.split('?').next().expect("a path");
-        let head = Head {
-            listener: Listener::Api,
-            method: &outgoing.method,
-            path,
-            query: None,
-            headers: &headers,
-        };
-        assert_eq!(Route::claims(&site, &head), 1, "{path}");
+        for listener in [Listener::Api, Listener::P2p] {
+            let head = Head {
+                listener,
+                method: &outgoing.method,
+                path,
+                query: None,
+                headers: &headers,
+            };
+            let owners = usize::from(is_served(&request, listener));
+            assert_eq!(Route::claims(&site, &head), owners, "{listener:?} {path}");
+        }
     });
 }
 
@@ -259,6 +300,11 @@ fn by_hand() -> Vec<String> {
         "ban",
         "unban",
         "all",
+        "blocks",
+        "pool",
+        "grin",
+        "AutomatedTesting",
+        "hello",
         "",
     ];
     let mut paths = vec![String::new()];
@@ -275,6 +321,8 @@ fn by_hand() -> Vec<String> {
         "/chainweb/0.0/development",
         "/chainweb/0.0/development/chain/0",
         "/v1/peers",
+        "/api/peers",
+        "/api",
     ] {
         paths.extend(ends.iter().map(|end| format!("{prefix}{end}")));
     }
@@ -288,7 +336,13 @@ fn by_hand() -> Vec<String> {
         "/v1/peers/chainweb/unban",
         "/v1/chainweb/ban",
         "/v1/%70eers/1.2.3.4/ban",
-        "/api/peers",
+        "/api/peers/list",
+        "/api/peers/relationships",
+        "/api/peers/dm/messages",
+        "/api/p2p/dm",
+        "/api/p2p/relationship",
+        "/api/node/status",
+        "/api/log/head/",
         "*",
         "//",
     ] {

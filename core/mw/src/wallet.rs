@@ -16,7 +16,7 @@ use grin_keychain::{ExtKeychain, Identifier, Keychain, SwitchCommitmentType, mne
 use grin_util::secp::key::{PublicKey, SecretKey};
 use grin_util::secp::{Message, aggsig, pedersen};
 
-use crate::body::{Fee, KernelFeatures, Output, OutputFeatures};
+use crate::body::{Fee, KernelFeatures, Output, OutputFeatures, PROOF_BYTES};
 use crate::curve::{self, OffCurve, curve};
 use crate::ids::{Commitment, Offset};
 use crate::rules::Rules;
@@ -126,6 +126,11 @@ impl Wallet {
         Self::from_seed(&seed)
     }
 
+    /// The words that stock wallets show for a seed of 16, 20, 24, 28 or 32 bytes.
+    pub fn words(seed: &[u8]) -> Result<String, WalletError> {
+        mnemonic::from_entropy(seed).map_err(|_| WalletError::Seed)
+    }
+
     /// Makes the reward of a block that collects `fees`. About 20 ms, for its range proof.
     ///
     /// A wallet that mines with one key per height never makes the same commitment twice.
@@ -183,16 +188,32 @@ impl Wallet {
     /// millisecond.
     #[must_use]
     pub fn recognise(&self, output: &Output) -> Option<Coin> {
+        self.find(output.commitment(), output.features(), output.proof())
+    }
+
+    /// As [`Self::recognise`], of an output as the node API shows it. `range_proof` is
+    /// [`PROOF_BYTES`] long.
+    #[must_use]
+    pub fn find(
+        &self,
+        commitment: Commitment,
+        features: OutputFeatures,
+        range_proof: &[u8],
+    ) -> Option<Coin> {
+        let bytes: [u8; PROOF_BYTES] = range_proof.try_into().ok()?;
+        let range_proof = pedersen::RangeProof {
+            proof: bytes,
+            plen: PROOF_BYTES,
+        };
         let builder = ProofBuilder::new(&self.keychain);
-        let (commitment, range_proof) = (output.inner().commitment(), output.inner().proof);
-        let found = proof::rewind(curve(), &builder, commitment, None, range_proof);
+        let found = proof::rewind(curve(), &builder, commitment.into(), None, range_proof);
         let (value, identifier, _) = found.ok()??;
         let path = identifier.to_path();
         let key = KeyIndex::new(u64::from(u32::from(path.path[2])))?;
         (key.identifier() == identifier).then_some(Coin {
             key,
             value,
-            features: output.features(),
+            features,
         })
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commons::address::HostAddr;
 use crate::ids::{Fingerprint, PublicKey};
+use crate::input::PeerCert;
 use crate::time::WallTime;
 
 /// A name that a ban goes by.
@@ -36,6 +37,16 @@ impl BanKey {
                 .map_or_else(|| addr.host.to_string(), |ip| ip.to_canonical().to_string())
         };
         Self::Address(text.to_ascii_lowercase())
+    }
+
+    /// The names under which whoever holds `cert` is banned.
+    #[must_use]
+    pub fn of_cert(cert: &PeerCert) -> Vec<Self> {
+        let key = cert.key.map(Self::Key);
+        [Self::Fingerprint(cert.fingerprint)]
+            .into_iter()
+            .chain(key)
+            .collect()
     }
 }
 
@@ -84,6 +95,12 @@ pub struct Ban {
 /// Why someone is banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub enum BanReason {
+    /// It gave a block that is wrong.
+    BadBlock,
+    /// It gave a header that is wrong.
+    BadBlockHeader,
+    /// It gave a transaction whose proofs, signatures or sums are wrong.
+    BadTransaction,
     /// An operator said so.
     Manual,
 }

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod bans;
+pub mod met;
 pub mod network;
 pub mod peers;
 pub mod sessions;
@@ -13,6 +14,7 @@ use core::net::SocketAddr;
 
 use crate::commons::address::{HostAddr, PeerInfo};
 use crate::commons::bans::{Ban, BanKey, Bans};
+use crate::commons::met::Met;
 use crate::commons::network::NetworkId;
 use crate::commons::peers::{Liveness, Peer, PeerKey, PeerRecord, Peers};
 use crate::commons::sessions::{SessionId, Sessions};
@@ -27,6 +29,8 @@ pub struct Commons {
     pub peers: Peers,
     /// Whom we have nothing to do with.
     pub bans: Bans,
+    /// Whom families have met by themselves.
+    pub met: Met,
     /// With whom we are in touch.
     pub sessions: Sessions,
 }
@@ -36,6 +40,8 @@ pub struct Commons {
 pub enum Notice {
     /// A ban began; sessions with whom it covers are over.
     Banned(BanKey),
+    /// Whoever is at a peer's address has proved the key that the peer now goes by.
+    PeerProven(PeerKey),
     /// The peers of a network have changed, so that a session may start.
     PeersChanged(NetworkId),
     /// A session's peer was synchronised with; the session's work may begin.

@@ -5,6 +5,7 @@
 //! clock: the same text in gives the same text out.
 
 pub mod chainweb;
+pub(crate) mod date;
 pub mod headers;
 pub mod negotiate;
 pub mod page;
@@ -126,6 +127,10 @@ pub struct Reply {
     pub content_type: Option<&'static str>,
     /// The methods that a path has, where another was asked for.
     pub allow: Option<&'static str>,
+    /// How to show who asks, where that was not shown or not believed.
+    pub challenge: Option<&'static str>,
+    /// Whether the body tells a secret, which nobody on its way may keep.
+    pub secret: bool,
     /// The body.
     pub body: Bytes,
 }
@@ -163,6 +168,8 @@ impl Reply {
             status,
             content_type,
             allow: None,
+            challenge: None,
+            secret: false,
             body,
         }
     }
@@ -173,6 +180,15 @@ impl Reply {
         Self {
             allow: Some(allow),
             ..Self::empty(405)
+        }
+    }
+
+    /// 401 without a body. `challenge` says how callers show who they are.
+    #[must_use]
+    pub fn unauthorized(challenge: &'static str) -> Self {
+        Self {
+            challenge: Some(challenge),
+            ..Self::empty(401)
         }
     }
 
@@ -262,6 +278,15 @@ impl Wardrobe {
         }
         if let Some(allow) = reply.allow {
             fields.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(challenge) = reply.challenge {
+            fields.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
+        }
+        if reply.secret {
+            fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if method == Method::HEAD {
             let length = response.body().len();

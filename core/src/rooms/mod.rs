@@ -7,6 +7,7 @@ pub mod bans;
 pub mod chainweb_mempool;
 pub mod chainweb_peers;
 pub mod cluster;
+pub mod grin;
 pub mod wattswarm;
 
 use bytes::Bytes;
@@ -294,6 +295,15 @@ macro_rules! rooms {
                 }
             }
 
+            /// Whether nodes read the answer again. If not, [`Self::decode_response`] gives
+            /// [`Response::Opaque`].
+            #[must_use]
+            pub const fn answer_is_read(&self) -> bool {
+                match self {
+                    $(Self::$name(request) => request.answer_is_read(),)+
+                }
+            }
+
             /// How much memory the request keeps for itself alone, roughly.
             pub(crate) fn byte_size(&self) -> usize {
                 match self {
@@ -490,6 +500,7 @@ rooms! {
     chainweb_mempool: ChainwebMempool,
     chainweb_peers: ChainwebPeers,
     cluster: Cluster,
+    grin: Grin,
     wattswarm: Wattswarm,
 }
 

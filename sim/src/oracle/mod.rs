@@ -6,7 +6,7 @@
 //! | books | what a node counts is there, and nothing waits for ever |
 //! | bounds | no table or queue of a node outgrows its limit |
 //! | commits | commits are numbered without gaps |
-//! | converge | once faults stop, pools become equal, every node knows its peers, and friends agree |
+//! | converge | once faults stop, pools become equal, all know their peers, friends agree, clusters know themselves |
 //! | damage | a disk on which bits have changed is noticed at start |
 //! | deadlines | no call outlives its deadline |
 //! | durable | what others were shown is on the disk |
@@ -17,6 +17,7 @@
 //! | wire | what crosses as bytes comes back equal |
 
 pub mod books;
+pub mod clusters;
 pub mod converge;
 pub mod durable;
 pub mod friends;

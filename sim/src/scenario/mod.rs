@@ -3,6 +3,7 @@
 //! `sim/scenarios/README.md` is the reference of the format. A scenario is read into [`Options`], so
 //! whatever it says can be run, replayed, copied and shrunk like any other world.
 
+pub(crate) mod cluster;
 mod expect;
 mod read;
 mod script;
@@ -81,12 +82,25 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../scenarios/clock-skew.toml"),
     ),
     (
+        "cluster-chaos",
+        include_str!("../../scenarios/cluster-chaos.toml"),
+    ),
+    (
+        "clusters-meet",
+        include_str!("../../scenarios/clusters-meet.toml"),
+    ),
+    (
         "disk-trouble",
         include_str!("../../scenarios/disk-trouble.toml"),
     ),
     (
         "eclipse-attempt",
         include_str!("../../scenarios/eclipse-attempt.toml"),
+    ),
+    ("impostor", include_str!("../../scenarios/impostor.toml")),
+    (
+        "join-storm",
+        include_str!("../../scenarios/join-storm.toml"),
     ),
     (
         "friends-block",
@@ -123,6 +137,10 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     (
         "propagation",
         include_str!("../../scenarios/propagation.toml"),
+    ),
+    (
+        "removal-in-partition",
+        include_str!("../../scenarios/removal-in-partition.toml"),
     ),
     (
         "rolling-restart",

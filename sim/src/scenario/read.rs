@@ -8,7 +8,8 @@ use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
 use super::section::{At, File, Result, Section};
-use super::{Overrides, Scenario, expect, script};
+use super::{Overrides, Scenario, cluster, expect, script};
+use crate::cluster::Clusters;
 use crate::group::Group;
 use crate::latency::Latency;
 use crate::nemesis::draw::Rate;
@@ -83,11 +84,21 @@ pub(super) fn read(
         limits(section, &mut options.limits)?;
     }
     variants(&top, &mut options, &group)?;
+    if let Some(section) = top.section("cluster")? {
+        let before = options.clusters.take();
+        let settle = before.as_ref().map_or(0, Clusters::settle);
+        let clusters = cluster::read(section, before)?;
+        if !top.has("settle") {
+            options.settle += clusters.as_ref().map_or(0, Clusters::settle);
+            options.settle -= settle;
+        }
+        options.clusters = clusters;
+    }
     if let Some(section) = top.section("users")? {
         users(section, &mut options, &group)?;
     }
     let expectations = expect::read(&top, &group)?;
-    options.script = script::read(&top, &options)?;
+    options.script = script::read(&top, &options, &group)?;
     top.finish()?;
     Ok(Scenario {
         title,
@@ -526,7 +537,8 @@ fn users(
         &mut work.social.request_ids,
         section.meaning("request-ids", share)?,
     );
-    if work.users > 0 && weights.iter().all(|weight| *weight == 0) {
+    let chores = options.clusters.as_ref().map_or(0, |of| of.work.sum());
+    if work.users > 0 && chores == 0 && weights.iter().all(|weight| *weight == 0) {
         return Err(section.error(
             "count",
             "users who do nothing; give a weight, as in insert = 1",

@@ -9,9 +9,11 @@ use peerage_core::config::Sessions;
 use peerage_core::limits::Limits;
 use peerage_core::time::{Duration, micros};
 
+use crate::cluster::Clusters;
 use crate::group::Group;
 use crate::options::{Options, Topology, Variant, Work};
 use crate::run::Run;
+use crate::scenario;
 use crate::text::{Exactly, Percent};
 use crate::watch::{Carries, Crossing, Watch};
 
@@ -74,7 +76,7 @@ fn as_differences(options: &Options, base: &Options, draw: bool) -> String {
     top.differ("shuffle", base.shuffle, options.shuffle);
     top.share("core", base.core * 1_000, options.core * 1_000);
     top.differ("liars", base.liars, options.liars);
-    top.time("settle", base.settle, options.settle);
+    top.time("settle", settle(base, options), options.settle);
     top.time("skew", base.skew, options.skew);
     top.lasts("ban-window", base.ban_window, options.ban_window);
     top.differ("audited", base.audited, options.audited);
@@ -94,10 +96,24 @@ fn as_differences(options: &Options, base: &Options, draw: bool) -> String {
             text.push_str(&format!("\n[{name}]\n{}", table.0));
         }
     }
+    let said = scenario::cluster::said(base.clusters.as_ref(), options.clusters.as_ref());
+    // An empty table says that there are clusters, unless they are there anyway.
+    if !said.is_empty() || base.clusters.is_none() && options.clusters.is_some() {
+        text.push_str("\n[cluster]\n");
+        for (key, value) in said {
+            text.push_str(&format!("{key} = {value}\n"));
+        }
+    }
     for variant in &options.variants {
         text.push_str(&settings(variant, options));
     }
     text
+}
+
+/// How long the calm may take, if nothing is said about it.
+fn settle(base: &Options, options: &Options) -> u64 {
+    let of = |options: &Options| options.clusters.as_ref().map_or(0, Clusters::settle);
+    base.settle + of(options) - of(base)
 }
 
 fn topology(topology: &Topology) -> Option<String> {

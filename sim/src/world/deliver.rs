@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use peerage_core::rooms::wattswarm;
 use peerage_core::{
-    Answer, CallError, CallId, Endpoint, Input, Listener, Part, Request, RequestId, Response,
-    Trust, VersionHeader,
+    Answer, CallError, CallId, Caller, Endpoint, Input, Listener, Part, Request, RequestId,
+    Response, Trust, VersionHeader,
 };
 
 use super::{Event, World};
@@ -46,6 +46,7 @@ impl World {
             trust: to.trust,
             part: to.part,
             listener: Listener::P2p,
+            authorization: None,
             name: request.name(),
             impostor: false,
             request: Some(request),
@@ -221,6 +222,7 @@ impl World {
         };
         let Some(mut request) = request else { return };
         let listener = exchange.listener;
+        let authorization = exchange.authorization.clone();
         if self.options.wire != Wire::Typed {
             self.findings.looked(Oracle::Wire);
             let garbled = self.options.sabotage == Some(Sabotage::WireGarbled);
@@ -265,7 +267,10 @@ impl World {
         }
         let from = match caller.checked_sub(self.options.nodes) {
             None => self.roster.caller(caller),
-            Some(user) => Roster::user(user, listener),
+            Some(user) => Caller {
+                authorization,
+                ..Roster::user(user, listener)
+            },
         };
         let input = Input::Request {
             id: ticket.request(),
@@ -566,6 +571,7 @@ impl World {
             trust: Trust::Anyone,
             part: Part::Body,
             listener: action.listener,
+            authorization: action.authorization,
             name: action.request.name(),
             impostor: false,
             request: Some(action.request),

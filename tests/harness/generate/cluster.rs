@@ -24,7 +24,7 @@ use crate::rng::Draws;
 
 pub(super) fn request(draws: &mut Draws) -> Request {
     let wrong_name = [Malformed::Name, Malformed::NotJson];
-    match draws.below(26) {
+    match draws.below(28) {
         0 => Request::AddPeer(Ok(AddPeer {
             address: {
                 let mut address = host_addr(draws);
@@ -75,6 +75,8 @@ pub(super) fn request(draws: &mut Draws) -> Request {
         23 => draws
             .pick(&[Request::Rotate, Request::Status, Request::Sync])
             .clone(),
+        24 => Request::ReplaceLicence(Ok(Box::new(signed_licence(draws)))),
+        25 => Request::ReplaceLicence(Err(Malformed::Licence)),
         _ => Request::Token(form(draws)),
     }
 }
@@ -154,7 +156,9 @@ pub(super) fn response_to(draws: &mut Draws, request: &Request) -> Response {
             cluster_id: cluster_id(draws),
         })),
         Request::Jwks => Response::Jwks(peer_id(draws), key(draws)),
-        Request::Licence => Response::Licence(Box::new(licence(draws))),
+        Request::Licence | Request::ReplaceLicence(_) => {
+            Response::Licence(Box::new(licence(draws)))
+        }
         Request::MakeCredential(_) => Response::CredentialMade(Box::new(NewCredential {
             client_id: draws.text(20),
             secret: Secret(draws.text(20)),

@@ -31,6 +31,21 @@ fn the_recorded_chain_is_the_same_for_both() {
     both.validate();
 }
 
+/// What a node mines, as the tests of its API have it: the chain file after the snapshot's own head.
+#[test]
+fn the_chain_that_a_node_mines_is_the_same_for_both() {
+    let snapshot = include_str!("../../../../tests/api/snapshots/api__mined__mined_chain.snap");
+    let (_, text) = snapshot.split_once("\n---\n").expect("a head");
+    let blocks = chain_file::read(&RULES, text.as_bytes()).expect("a chain file");
+    assert!(blocks.len() > 15);
+    let mut both = Both::new(&blocks[0]);
+    for block in &blocks[1..] {
+        both.accept(block);
+        both.assert_equal();
+    }
+    both.validate();
+}
+
 /// A long life: payments of every kind, several to a block, and now and then a branch that wins.
 #[test]
 fn forged_chains_are_the_same_for_both() {

@@ -116,6 +116,11 @@ impl Bans {
                 keys.extend(peer.key.map(BanKey::Key));
             }
         }
+        for name in cx.commons().met.names(&by_address) {
+            if !keys.contains(name) {
+                keys.push(name.clone());
+            }
+        }
         keys
     }
 
@@ -125,5 +130,6 @@ impl Bans {
             .peers
             .iter()
             .any(|(_, peer)| BanKey::of_address(&peer.info.address) == by_address)
+            || cx.commons().met.contains(&by_address)
     }
 }

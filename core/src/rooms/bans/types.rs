@@ -43,6 +43,12 @@ impl Request {
     pub const fn charge(&self) -> Option<Charge> {
         None
     }
+
+    /// Nodes read all answers again.
+    #[must_use]
+    pub const fn answer_is_read(&self) -> bool {
+        true
+    }
 }
 
 /// What can be answered.

@@ -172,6 +172,7 @@ impl Room for ChainwebMempool {
             Notice::SessionOpened(session) => self.session_opened(cx, *session),
             Notice::SessionClosed(session) => self.session_closed(cx, *session),
             Notice::Banned(_)
+            | Notice::PeerProven(_)
             | Notice::PeersChanged(_)
             | Notice::SessionFailed(_)
             | Notice::SessionMismatched(_)

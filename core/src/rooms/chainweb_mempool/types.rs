@@ -81,6 +81,12 @@ impl Request {
             put_peer: false,
         })
     }
+
+    /// Nodes read all answers again.
+    #[must_use]
+    pub const fn answer_is_read(&self) -> bool {
+        true
+    }
 }
 
 /// What can be answered.

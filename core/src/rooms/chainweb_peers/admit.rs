@@ -15,7 +15,7 @@ use crate::commons::network::NetworkId;
 use crate::commons::peers::{Inserted, Insertion};
 use crate::cx::Cx;
 use crate::http::page::PageQuery;
-use crate::input::{Answer, CallError, Caller, RequestId, VersionHeader};
+use crate::input::{Answer, CallError, Caller, PeerCert, RequestId, VersionHeader};
 use crate::limits::{LEARNED_MAX, SYNC_PROBES_MAX, WAITERS_MAX};
 use crate::output::{Endpoint, Part, Trust, Via};
 use crate::rooms;
@@ -72,7 +72,7 @@ impl ChainwebPeers {
     ) {
         match screen(cx, &peer) {
             Screened::Known => {
-                self.accept_for(cx, id, network, peer);
+                self.accept_for(cx, id, network, peer, None);
             }
             Screened::Refused(refusal) => refuse(cx, id, peer.address, refusal),
             Screened::Unknown => {
@@ -185,14 +185,14 @@ impl ChainwebPeers {
                 Screened::Known | Screened::Unknown => found.clone(),
             };
             match (waiter, found) {
-                (Waiter::Request { id, network, peer }, Ok(())) => {
-                    self.accept_for(cx, id, network, peer);
+                (Waiter::Request { id, network, peer }, Ok(cert)) => {
+                    self.accept_for(cx, id, network, peer, cert);
                 }
                 (Waiter::Request { id, peer, .. }, Err(refusal)) => {
                     refuse(cx, id, peer.address, refusal);
                 }
-                (Waiter::Session { network, peer }, Ok(())) => {
-                    self.accept(cx, network, peer);
+                (Waiter::Session { network, peer }, Ok(cert)) => {
+                    self.accept(cx, network, peer, cert);
                 }
                 (Waiter::Session { peer, .. }, Err(refusal)) => {
                     cx.event(Event::PeerRefused {
@@ -205,11 +205,24 @@ impl ChainwebPeers {
         self.probe_learned(cx);
     }
 
-    /// Puts a peer that passed into the table. A private node keeps to its own.
-    /// Tells whether there was a place for it.
-    fn accept(&mut self, cx: &mut Cx<'_, Self>, network: NetworkId, peer: PeerInfo) -> bool {
-        let wall = cx.now().wall;
-        cx.config().private || self.insert(cx, network, peer, false, Some(wall))
+    /// Puts a peer that passed into the table, with the key that it proved in its probe. A private node
+    /// keeps to its own. Tells whether there was a place for it.
+    fn accept(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        network: NetworkId,
+        peer: PeerInfo,
+        cert: Option<PeerCert>,
+    ) -> bool {
+        let (wall, addr) = (cx.now().wall, peer.address.clone());
+        if cx.config().private {
+            return true;
+        }
+        let placed = self.insert(cx, network, peer, false, Some(wall));
+        if let Some(cert) = cert.filter(|_| placed) {
+            note_key(cx, &addr, &cert);
+        }
+        placed
     }
 
     fn accept_for(
@@ -218,9 +231,10 @@ impl ChainwebPeers {
         id: RequestId,
         network: NetworkId,
         peer: PeerInfo,
+        cert: Option<PeerCert>,
     ) {
         let addr = peer.address.clone();
-        if self.accept(cx, network, peer) {
+        if self.accept(cx, network, peer, cert) {
             cx.respond(id, Response::Added);
         } else {
             // Only if the operator's own peers fill the table.
@@ -299,6 +313,25 @@ impl Waiter {
     }
 }
 
+/// Notes the key of a peer that has shown the certificate it goes by. Whoever goes by none is pinned by
+/// its first session, where the network allows it at all.
+fn note_key(cx: &mut Cx<'_, ChainwebPeers>, addr: &HostAddr, cert: &PeerCert) {
+    let Some((peer, entry)) = cx.commons().peers.find(addr) else {
+        return;
+    };
+    let shown = match entry.info.id {
+        Some(id) => id == cert.fingerprint,
+        None => !cx.config().network.peer_validation(),
+    };
+    let Some(key) = cert.key.filter(|_| shown) else {
+        return;
+    };
+    let (commons, journal) = cx.commons_mut();
+    commons.peers.proved(journal, peer, None, Some(key));
+    cx.judge_peer_at(addr);
+    cx.notify(Notice::PeerProven(peer));
+}
+
 fn screen(cx: &Cx<'_, ChainwebPeers>, peer: &PeerInfo) -> Screened {
     if peer.address == cx.config().address {
         return Screened::Refused(Refusal::IsLocalPeerAddress);
@@ -326,11 +359,15 @@ fn screen_unknown(cx: &Cx<'_, ChainwebPeers>, peer: &PeerInfo) -> Screened {
     Screened::Unknown
 }
 
-/// What a probe's answer says about the candidate. Rule: Chainweb, `getNodeVersion`.
+/// What a probe's answer says about the candidate, and the certificate that it showed. Rule: Chainweb,
+/// `getNodeVersion`.
 ///
 /// A certificate that is banned stays banned wherever it is met, and whatever identity the
 /// candidate claims.
-fn judge(cx: &Cx<'_, ChainwebPeers>, result: Result<Answer, CallError>) -> Result<(), Refusal> {
+fn judge(
+    cx: &Cx<'_, ChainwebPeers>,
+    result: Result<Answer, CallError>,
+) -> Result<Option<PeerCert>, Refusal> {
     let unreachable = |why: &str| Err(Refusal::IsNotReachable(why.into()));
     let answer = match result {
         Ok(answer) => answer,
@@ -350,7 +387,7 @@ fn judge(cx: &Cx<'_, ChainwebPeers>, result: Result<Answer, CallError>) -> Resul
         return unreachable(&format!("Error status code: {status}"));
     }
     match answer.version {
-        VersionHeader::Declared(version) if version.is_accepted() => Ok(()),
+        VersionHeader::Declared(version) if version.is_accepted() => Ok(answer.cert),
         VersionHeader::Declared(version) => Err(Refusal::NodeVersionNotAccepted(version)),
         VersionHeader::Missing => unreachable("missing X-Chainweb-Node-Version header"),
         VersionHeader::Unreadable => unreachable("TextFormatException \"Prelude.read: no parse\""),

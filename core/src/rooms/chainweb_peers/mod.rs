@@ -106,7 +106,7 @@ impl Room for ChainwebPeers {
             Notice::SessionMismatched(session) => self.mismatch(cx, *session),
             Notice::Unbanned => self.wake_all(cx),
             Notice::SessionProven(session) => self.proven(cx, *session),
-            Notice::SessionOpened(_) | Notice::SessionClosed(_) => {}
+            Notice::PeerProven(_) | Notice::SessionOpened(_) | Notice::SessionClosed(_) => {}
         }
     }
 

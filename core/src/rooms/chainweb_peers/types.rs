@@ -59,6 +59,12 @@ impl Request {
             put_peer,
         })
     }
+
+    /// Nodes read all answers again.
+    #[must_use]
+    pub const fn answer_is_read(&self) -> bool {
+        true
+    }
 }
 
 /// What can be answered.

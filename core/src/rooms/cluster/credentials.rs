@@ -6,7 +6,7 @@
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde::{Deserialize, Serialize};
 
-use super::failure::{BUSY, Code, Failure};
+use super::failure::{BUSY, Code, Failure, INVALID_CLIENT};
 use super::record::Message;
 use super::tokens::{self, LIFETIME_S};
 use super::types::{Credential, CredentialListed, CredentialView, Grant, Response, Row, TokenForm};
@@ -337,7 +337,6 @@ impl SharedCredential {
     }
 }
 
-const INVALID_CLIENT: Failure = Failure::new(Code::Unauthorized, "invalid_client");
 const INVALID_REQUEST: Failure = Failure::new(Code::InvalidRequest, "invalid_request");
 const INVALID_SCOPE: Failure = Failure::new(Code::InvalidRequest, "invalid_scope");
 const UNSUPPORTED: Failure = Failure::new(Code::InvalidRequest, "unsupported_grant_type");

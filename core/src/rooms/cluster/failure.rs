@@ -115,6 +115,8 @@ impl fmt::Debug for Failure {
 
 /// No token, or one that is not good.
 pub const UNAUTHORIZED: Failure = Failure::new(Code::Unauthorized, "unauthorized");
+/// A client that did not prove itself. Rule: RFC 6749, 5.2.
+pub const INVALID_CLIENT: Failure = Failure::new(Code::Unauthorized, "invalid_client");
 /// The token's time is over.
 pub const EXPIRED: Failure = Failure::new(Code::TokenExpired, "token expired");
 /// The token does not allow it.

@@ -3,7 +3,10 @@
 //! Rule: cluster API, bootstrap and licence. The vendor's form of a signed licence is not
 //! published; ours is signed over its fields, with a key that the operator trusts.
 
+use ed25519_dalek::{Signer as _, SigningKey};
+
 use super::failure::{Code, Failure, LAPSED};
+use super::handshake::same_licence;
 use super::record::Message;
 use super::types::{Bootstrap, Bootstrapped, Bought, Request, Response, Row, Then};
 use super::{Cluster, Event};
@@ -44,6 +47,22 @@ impl SignedLicence {
             .number(self.nodes_max.into())
             .number(self.services_max.into())
             .done()
+    }
+
+    /// Signs what the other fields say.
+    pub fn sign(&mut self, key: &SigningKey) {
+        self.signature = key.sign(&self.message()).to_bytes();
+    }
+
+    /// What the node keeps of it.
+    fn licence(&self) -> Licence {
+        Licence {
+            id: self.licence_id.clone(),
+            customer_id: Some(self.customer_id.clone()),
+            nodes_max: self.nodes_max,
+            services_max: self.services_max,
+            expires_s: Some(self.expires_s),
+        }
     }
 
     fn signed_by(&self, key: PublicKey) -> Signed {
@@ -96,29 +115,23 @@ impl Cluster {
         genuine: bool,
     ) {
         if !genuine {
-            let failure = Failure::new(Code::LicenceInvalid, "the license's signature is invalid");
-            return cx.respond(id, Response::Failed(failure));
+            return cx.respond(id, Response::Failed(FORGED));
         }
         // The world may have changed while the signature was checked.
         if let Err(failure) = self.check_bootstrap(cx, &bootstrap) {
             return cx.respond(id, Response::Failed(failure));
         }
         let Bootstrap { licence, name } = *bootstrap;
-        let licence = Licence {
-            id: licence.licence_id,
-            customer_id: Some(licence.customer_id),
-            nodes_max: licence.nodes_max,
-            services_max: licence.services_max,
-            expires_s: Some(licence.expires_s),
-        };
-        let bought = Bought { licence };
-        cx.put(Row::Bought(Some(bought.clone())));
-        self.bought = Some(bought.clone());
+        let licence = licence.licence();
+        self.buy(cx, licence.clone());
         let renamed = name.is_some_and(|name| {
             let before = core::mem::replace(&mut self.own.name, name);
             before != self.own.name
         });
         let returns = self.own.left_s.take().is_some();
+        if returns {
+            self.begin_anew(cx);
+        }
         if returns {
             self.forget_everybody(cx);
         }
@@ -127,16 +140,79 @@ impl Cluster {
         }
         self.put_own(cx);
         let made = self.make_credential(cx, Scopes::ADMIN);
-        cx.event(Event::Bootstrapped);
         let answer = Bootstrapped {
             peer_id: cx.config().cluster.peer_id,
             public_key: self.public_key,
             client_id: made.client_id,
             secret: made.secret,
             cluster_id: self.own.cluster_id,
-            licence: bought.licence,
+            licence,
         };
         cx.respond(id, Response::Bootstrapped(Box::new(answer)));
+    }
+
+    /// `PUT /v1/license`: a licence in place of the one that there is, most often its renewal.
+    pub(super) fn replace_licence(
+        &self,
+        cx: &mut Cx<'_, Self>,
+        id: RequestId,
+        licence: Box<SignedLicence>,
+    ) -> Result<(), Failure> {
+        let key = self.check_replacement(cx, &licence)?;
+        let signed = [licence.signed_by(key)];
+        let then = Then::Relicensed { id, licence };
+        cx.verify(VerifyJob::Signatures(signed.into()), then);
+        Ok(())
+    }
+
+    pub(super) fn relicensed(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: RequestId,
+        licence: &SignedLicence,
+        genuine: bool,
+    ) {
+        if !genuine {
+            return cx.respond(id, Response::Failed(FORGED));
+        }
+        // The world may have changed while the signature was checked.
+        if let Err(failure) = self.check_replacement(cx, licence) {
+            return cx.respond(id, Response::Failed(failure));
+        }
+        let licence = licence.licence();
+        self.buy(cx, licence.clone());
+        cx.respond(id, Response::Licence(Box::new(licence)));
+    }
+
+    /// Whether a licence may replace the one that there is, and whose signature it needs. A node
+    /// with peers stays in their cluster.
+    fn check_replacement(
+        &self,
+        cx: &Cx<'_, Self>,
+        licence: &SignedLicence,
+    ) -> Result<PublicKey, Failure> {
+        let cluster = &cx.config().cluster;
+        let key = cluster.licence_key.ok_or(KEYLESS)?;
+        if cluster.licence.id != DEVELOPER_LICENCE {
+            return Err(CONFIGURED);
+        }
+        if licence.expires_s <= cx.now().wall.as_secs() {
+            return Err(LAPSED);
+        }
+        let customer = Some(licence.customer_id.as_str());
+        if !self.members.is_empty()
+            && !same_licence(self.licence(cx), &licence.licence_id, customer)
+        {
+            return Err(FOREIGN);
+        }
+        Ok(key)
+    }
+
+    fn buy(&mut self, cx: &mut Cx<'_, Self>, licence: Licence) {
+        let bought = Bought { licence };
+        cx.put(Row::Bought(Some(bought.clone())));
+        self.bought = Some(bought);
+        cx.event(Event::Bootstrapped);
     }
 
     /// Whether a licence may be handed in, and whose signature it needs. Without a key to check it
@@ -162,6 +238,16 @@ impl Cluster {
     }
 }
 
+const CONFIGURED: Failure = Failure::new(
+    Code::LicenceInvalid,
+    "the license is set in the configuration",
+);
+const FOREIGN: Failure = Failure::new(
+    Code::LicenceMismatch,
+    "the license is not that of the peers",
+);
+const FORGED: Failure = Failure::new(Code::LicenceInvalid, "the license's signature is invalid");
+const KEYLESS: Failure = Failure::new(Code::LicenceInvalid, "no key is trusted to sign a license");
 const BOOTSTRAPPED: Failure =
     Failure::new(Code::AlreadyBootstrapped, "the agent has been bootstrapped");
 

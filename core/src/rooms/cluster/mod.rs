@@ -12,6 +12,8 @@ pub mod http;
 mod joining;
 pub mod licence;
 mod membership;
+#[cfg(any(test, feature = "testing"))]
+pub mod model;
 pub mod record;
 mod rows;
 mod tokens;
@@ -22,6 +24,7 @@ mod wire;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 
@@ -198,6 +201,7 @@ impl Room for Cluster {
             | Request::Peer(_)
             | Request::Peers(_)
             | Request::RenamePeer(..)
+            | Request::ReplaceLicence(_)
             | Request::Rotate
             | Request::Status
             | Request::Sync => self.authorize(cx, id, from, request),
@@ -215,6 +219,7 @@ impl Room for Cluster {
             | Then::Greeted { .. }
             | Then::Learned { .. }
             | Then::Licensed { .. }
+            | Then::Relicensed { .. }
             | Then::Welcomed { .. } => unreachable!("checks are not calls"),
         }
     }
@@ -230,7 +235,7 @@ impl Room for Cluster {
                 claims,
                 digest,
                 request,
-            } => self.authorized(cx, id, &claims, digest, *request, all),
+            } => self.authorized(cx, id, claims, digest, *request, all),
             Then::Bade { id, record } => self.heard_farewell(cx, id, &record, all),
             Then::Greeted { id, hello } => self.greeted(cx, id, &hello, all),
             Then::Learned {
@@ -240,6 +245,7 @@ impl Room for Cluster {
                 credential,
             } => self.learned(cx, id, &digest, (checked, credential), &good),
             Then::Licensed { id, bootstrap } => self.licensed(cx, id, bootstrap, all),
+            Then::Relicensed { id, licence } => self.relicensed(cx, id, &licence, all),
             Then::Welcomed { peer, welcome } => self.welcomed(cx, peer, &welcome, all),
             Then::Farewell { .. }
             | Then::Gossiped { .. }
@@ -340,20 +346,20 @@ impl Cluster {
             let client = None;
             return self.allow(cx, id, &Bearer { scopes, client }, request);
         }
+        if let Some(claims) = self.known_tokens.find(&digest) {
+            return self.vouch(cx, id, &claims, request);
+        }
         let issuer = cx.config().cluster.peer_id;
         let Some((claims, signed)) = tokens::read(token, issuer, self.public_key) else {
             return refuse(cx, id, UNAUTHORIZED);
         };
-        if self.known_tokens.contains(&digest) {
-            return self.vouch(cx, id, &claims, request);
-        }
         if self.token_checks >= TOKEN_CHECKS_MAX {
             return cx.respond(id, Response::Failed(BUSY));
         }
         self.token_checks += 1;
         let then = Then::Authorized {
             id,
-            claims: Box::new(claims),
+            claims: Arc::new(claims),
             digest,
             request: Box::new(request),
         };
@@ -365,7 +371,7 @@ impl Cluster {
         &mut self,
         cx: &mut Cx<'_, Self>,
         id: RequestId,
-        claims: &Claims,
+        claims: Arc<Claims>,
         digest: SecretDigest,
         request: Request,
         genuine: bool,
@@ -374,8 +380,8 @@ impl Cluster {
         if !genuine {
             return refuse(cx, id, UNAUTHORIZED);
         }
-        self.known_tokens.insert(digest);
-        self.vouch(cx, id, claims, request);
+        self.known_tokens.insert(digest, claims.clone());
+        self.vouch(cx, id, &claims, request);
     }
 
     /// A token is ours. Does it hold now, and does its client still exist?
@@ -430,6 +436,10 @@ impl Cluster {
             },
             Request::Peers(is_local) => self.list(cx, is_local?),
             Request::RenamePeer(peer, name) => self.rename(cx, peer, name?)?,
+            Request::ReplaceLicence(licence) => {
+                self.replace_licence(cx, id, licence?)?;
+                return Ok(None);
+            }
             Request::Rotate => self.rotate(cx),
             Request::Status => self.status(cx),
             Request::Sync => {
@@ -460,9 +470,11 @@ const fn needed(request: &Request) -> Scopes {
         Request::DeleteCredential(_) | Request::MakeCredential(_) | Request::Rotate => {
             Scopes::CREDENTIALS_WRITE
         }
-        Request::ClusterCredential | Request::DeleteSelf | Request::Status | Request::Sync => {
-            Scopes::ADMIN
-        }
+        Request::ClusterCredential
+        | Request::DeleteSelf
+        | Request::ReplaceLicence(_)
+        | Request::Status
+        | Request::Sync => Scopes::ADMIN,
         Request::Bootstrap(_)
         | Request::Deactivate(_)
         | Request::Gossip(_)

@@ -36,7 +36,7 @@ pub struct Record {
 
 impl Record {
     /// Signs what the other fields say.
-    pub(super) fn sign(&mut self, key: &SigningKey) {
+    pub fn sign(&mut self, key: &SigningKey) {
         self.signature = key.sign(&self.message()).to_bytes();
     }
 
@@ -55,10 +55,11 @@ impl Record {
         self.deactivated_at.is_none()
     }
 
-    /// The address, if it is one.
+    /// The address, if it is one that can be called.
     #[must_use]
     pub fn host_addr(&self) -> Option<HostAddr> {
-        self.address.parse().ok()
+        let address: HostAddr = self.address.parse().ok()?;
+        (address.port != 0).then_some(address)
     }
 
     /// Whether no field is longer than it may be.

@@ -193,6 +193,10 @@ fn protected() -> Vec<(Request, Scopes)> {
         (Request::Sync, Scopes::ADMIN),
         (Request::DeleteSelf, Scopes::ADMIN),
         (Request::Licence, Scopes::NONE),
+        (
+            Request::ReplaceLicence(Err(Malformed::Licence)),
+            Scopes::ADMIN,
+        ),
     ]
 }
 
@@ -365,6 +369,11 @@ fn hostile_tokens_are_refused() {
         (
             "that ends before it begins",
             resigned(&tampered(&token, 1, set("exp", (now - 1).into())), own),
+        ),
+        ("padding", format!("{token}==")),
+        (
+            "padding in the header",
+            resigned(&token.replacen('.', "==.", 1), own),
         ),
         ("four parts", format!("{token}.x")),
         ("two parts", format!("{}.{}", parts[0], parts[1])),
@@ -843,6 +852,42 @@ fn known_peer_with_another_key_is_refused() {
     assert_eq!(refused, Some(Code::HandshakeFailed));
 }
 
+/// Whoever belongs to the cluster can take the name of a peer that is not known yet. The operator can
+/// undo that.
+#[test]
+fn taken_name_is_given_back_by_the_operator() {
+    let squatted = config(2).cluster.peer_id;
+    let mut world = World::new(3, |node, config| {
+        tokens(config);
+        if node == 2 {
+            config.cluster.peer_id = squatted;
+        }
+    });
+    let name = Some(peer_id(&world, 1));
+    let others = Some(peer_id(&world, 0));
+    // The number of its hello is higher than any that the rightful one will ever have.
+    let mut own = room(&world, 2).own.clone();
+    own.hello = u64::MAX - 1;
+    let squatter = &world.nodes[2];
+    let (config, now) = (squatter.node.config().as_ref().clone(), squatter.now);
+    world.nodes[2] = Script::restore(config, vec![Row::Own(Some(own)).into()]);
+    world.nodes[2].now = now;
+    assert_eq!(join(&mut world, 2, 0).status(), 201);
+    assert_eq!(code(&join(&mut world, 0, 1)), Some(Code::HandshakeFailed));
+    // Whoever comes under a name that was deleted must have its key.
+    at_once(&mut world, 0, Request::DeletePeer(name));
+    assert_eq!(code(&join(&mut world, 1, 0)), Some(Code::HandshakeFailed));
+    let answer = join(&mut world, 0, 1);
+    let Response::Peer { peer, .. } = &answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(peer.public_key, room(&world, 1).public_key);
+    at_once(&mut world, 1, Request::DeletePeer(others));
+    at_once(&mut world, 0, Request::DeletePeer(name));
+    assert_eq!(join(&mut world, 1, 0).status(), 201);
+    check_disks(&world);
+}
+
 // --- Gossip ---
 
 #[test]
@@ -1221,6 +1266,13 @@ fn expired_licence_allows_reading_only() {
     }
     let peers = ask(&mut script, ADMIN, Request::Peers(Ok(None)));
     assert!(matches!(peers, Response::Peers(_)));
+    // Nor does it take in who comes by itself.
+    let mut world = World::new(2, |node, config| {
+        tokens(config);
+        config.cluster.licence.expires_s = (node == 1).then_some(crate::scripted::EPOCH);
+    });
+    assert_eq!(code(&join(&mut world, 0, 1)), Some(Code::HandshakeFailed));
+    assert!((0..2).all(|node| room(&world, node).members.is_empty()));
 }
 
 #[test]
@@ -1265,6 +1317,89 @@ fn bootstrap_needs_a_licence_of_the_trusted_key() {
     let mut closed = Script::new(crate::scripted::config(1));
     let refused = hand_in(&mut closed, &licence);
     assert_eq!(code(&refused), Some(Code::AlreadyBootstrapped));
+}
+
+#[test]
+fn licence_is_replaced_by_one_of_the_same_cluster() {
+    let seller = SigningKey::from_bytes(&[77; 32]);
+    let sold = |id: &str, customer: &str, change: &dyn Fn(&mut SignedLicence)| {
+        let mut licence = SignedLicence {
+            customer_id: customer.into(),
+            licence_id: id.into(),
+            issued_s: 1,
+            expires_s: crate::scripted::EPOCH + 9_000,
+            nodes_max: 7,
+            services_max: 0,
+            signature: [0; 64],
+        };
+        change(&mut licence);
+        licence.signature = seller.sign(&licence.message()).to_bytes();
+        Request::ReplaceLicence(Ok(Box::new(licence)))
+    };
+    let as_it_is = |_: &mut SignedLicence| {};
+    let mut world = World::new(2, |_, config| {
+        tokens(config);
+        config.cluster.licence_key = Some(PublicKey(seller.verifying_key().to_bytes()));
+    });
+    let refused = |world: &mut World, request: Request, expected: Code| {
+        let before = world.nodes[0].exported();
+        let answer = at_once(world, 0, request);
+        assert_eq!(code(&answer), Some(expected), "{answer:?}");
+        assert_eq!(world.nodes[0].exported(), before);
+    };
+    // A node without peers takes any licence of the seller's, the first one too.
+    for node in 0..2 {
+        let answer = at_once(&mut world, node, sold("lic_1", "cust_1", &as_it_is));
+        assert!(matches!(&answer, Response::Licence(it) if it.nodes_max == 7));
+    }
+    assert_eq!(join(&mut world, 0, 1).status(), 201);
+
+    let expired = sold("lic_2", "cust_1", &|licence| {
+        licence.expires_s = crate::scripted::EPOCH;
+    });
+    refused(&mut world, expired, Code::LicenceExpired);
+    let other = sold("lic_1", "cust_2", &as_it_is);
+    refused(&mut world, other, Code::LicenceMismatch);
+    let mut forged = sold("lic_2", "cust_1", &as_it_is);
+    if let Request::ReplaceLicence(Ok(licence)) = &mut forged {
+        licence.nodes_max += 1;
+    }
+    refused(&mut world, forged, Code::LicenceInvalid);
+
+    // A renewal has another name, and the customer's.
+    let renewed = at_once(&mut world, 0, sold("lic_2", "cust_1", &as_it_is));
+    assert!(matches!(&renewed, Response::Licence(it) if it.id == "lic_2"));
+    assert!(all_know_all(&world));
+    let again = at_once(&mut world, 0, Request::Licence);
+    assert_eq!(again, renewed);
+    world.until(secs(3), |_| false);
+    check_disks(&world);
+
+    // What an operator has configured is not overruled, and without a key nothing is believed.
+    for given in [true, false] {
+        let mut config = config(1);
+        tokens(&mut config);
+        if given {
+            config.cluster.licence.id = "lic_given".into();
+            config.cluster.licence_key = Some(PublicKey(seller.verifying_key().to_bytes()));
+        }
+        let mut script = Script::new(config);
+        let answer = ask(&mut script, ADMIN, sold("lic_1", "cust_1", &as_it_is));
+        assert_eq!(code(&answer), Some(Code::LicenceInvalid));
+        assert!(script.exported().is_empty());
+    }
+}
+
+#[test]
+fn nobody_joins_without_a_port_to_be_called_at() {
+    let mut world = World::new(2, |node, config| {
+        tokens(config);
+        if node == 0 {
+            config.cluster.address.port = 0;
+        }
+    });
+    assert_eq!(code(&join(&mut world, 0, 1)), Some(Code::HandshakeFailed));
+    assert!(room(&world, 1).members.is_empty());
 }
 
 #[test]

@@ -66,6 +66,8 @@ pub enum Request {
     Peers(Result<Option<bool>, Malformed>),
     /// `PUT /v1/peers/{id}`, perhaps with a name.
     RenamePeer(Option<PeerId>, Result<Option<String>, Malformed>),
+    /// `PUT /v1/license`.
+    ReplaceLicence(Result<Box<SignedLicence>, Malformed>),
     /// `POST /v1/cluster/credentials/rotate`.
     Rotate,
     /// `GET /v1/cluster/status`.
@@ -110,6 +112,7 @@ impl Request {
             Self::Peer(_) => "cluster_peer",
             Self::Peers(_) => "cluster_peers",
             Self::RenamePeer(..) => "cluster_rename_peer",
+            Self::ReplaceLicence(_) => "replace_license",
             Self::Rotate => "rotate_cluster_credential",
             Self::Status => "cluster_status",
             Self::Sync => "cluster_sync",
@@ -130,6 +133,12 @@ impl Request {
     #[must_use]
     pub const fn charge(&self) -> Option<Charge> {
         None
+    }
+
+    /// Nodes read all answers again.
+    #[must_use]
+    pub const fn answer_is_read(&self) -> bool {
+        true
     }
 }
 
@@ -286,6 +295,18 @@ impl Response {
         }
     }
 
+    /// Whether the answer tells a secret.
+    #[must_use]
+    pub const fn tells_secret(&self) -> bool {
+        matches!(
+            self,
+            Self::Bootstrapped(_)
+                | Self::ClusterCredential(_)
+                | Self::CredentialMade(_)
+                | Self::Token { .. }
+        )
+    }
+
     /// The status under which the answer goes out.
     #[must_use]
     pub const fn status(&self) -> u16 {
@@ -411,7 +432,7 @@ pub enum Then {
         /// The request.
         id: RequestId,
         /// What the token says.
-        claims: Box<Claims>,
+        claims: Arc<Claims>,
         /// What is kept of the token.
         digest: SecretDigest,
         /// What is asked.
@@ -467,6 +488,13 @@ pub enum Then {
         checked: Vec<usize>,
         /// Whether the shared credential's signature was checked.
         credential: bool,
+    },
+    /// The licence that is to replace another is checked.
+    Relicensed {
+        /// Who is owed the answer.
+        id: RequestId,
+        /// The licence.
+        licence: Box<SignedLicence>,
     },
     /// A peer answered a handshake.
     Shaken {

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::records::{Action, Actor, NodeId, State};
-use super::relationship::{Deed, Outcome, Rules, Standing, Step};
+use super::relationship::{Bond, Deed, Outcome, Rules, Standing, Step};
 use super::types::{Note, Sent};
 use crate::ids::PublicKey;
 
@@ -67,6 +67,11 @@ pub struct Own {
 }
 
 impl Own {
+    fn byte_size(&self) -> usize {
+        let envelope = self.envelope.as_ref();
+        envelope.map_or(0, |sent| sent.raw.0.len())
+    }
+
     fn deed(&self) -> Deed {
         deed(self.action, Actor::Local, self.at, self.envelope.as_ref())
     }
@@ -97,6 +102,8 @@ pub(super) struct Pair {
     revised: Option<Standing>,
     /// Our actions that are not yet forgotten, by their number.
     pub(super) own: BTreeMap<u64, Own>,
+    /// Bytes of envelopes that it keeps, when it was last weighed.
+    pub(super) bytes: usize,
     /// How many actions the other side had made when its clock was this, as it said last. Some of
     /// them may be on their way still.
     said: (u64, u64),
@@ -122,8 +129,19 @@ impl Pair {
             base: Standing::default(),
             revised: None,
             own: BTreeMap::new(),
+            bytes: 0,
             said: (0, 0),
         }
+    }
+
+    /// Counts the bytes of the envelopes that it keeps.
+    pub(super) fn weigh(&mut self) -> usize {
+        let length = |bond: &Bond| bond.envelope.as_ref().map_or(0, |shown| shown.0.len());
+        let requests: usize = self.base.requests.values().map(length).sum();
+        // Kept as it was sent, as it is shown and as it was read.
+        let own: usize = self.own.values().map(|own| 3 * own.byte_size()).sum();
+        self.bytes = length(&self.base.bond) + requests + own;
+        self.bytes
     }
 
     /// How things stand as far as this node knows.
@@ -187,13 +205,14 @@ impl Pair {
         self.progress.made
     }
 
-    /// Hears of the other side's next action.
-    pub(super) fn hear(&mut self, note: &Note, at: u64) -> (Outcome, Moved) {
+    /// Hears of the other side's next action. Its envelope is kept if it is to be `shown`.
+    pub(super) fn hear(&mut self, note: &Note, at: u64, shown: bool) -> (Outcome, Moved) {
         let before = self.standing().bond.clone();
         let mut requests = self.settle_while(|own, first| {
             own.clock < note.clock || (own.clock == note.clock && first)
         });
-        let deed = deed(note.action, Actor::Remote, at, note.envelope.as_ref());
+        let mut deed = deed(note.action, Actor::Remote, at, note.envelope.as_ref());
+        deed.envelope = deed.envelope.filter(|_| shown);
         requests.extend(deed.request_id.clone());
         let outcome = self.base.act(Rules::Sides, &self.id, &deed);
         let progress = &mut self.progress;

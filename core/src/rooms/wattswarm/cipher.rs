@@ -13,7 +13,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
 use hkdf::Hkdf;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 /// Why a key cannot be agreed on, or a message cannot be opened.
@@ -99,6 +99,24 @@ pub struct Names<'a> {
 }
 
 impl Names<'_> {
+    /// The nonce under which the message is sealed: the first 12 bytes of the SHA-256 digest of
+    /// `peerage-dm-nonce-v1`, NUL and the associated data.
+    ///
+    /// As random as the message's id, which is drawn anew for every message and never sealed with two
+    /// contents. So a message that is sent again is the same bytes, and its event has one id. Receivers
+    /// take the nonce that comes along.
+    #[must_use]
+    pub fn nonce(&self) -> [u8; 12] {
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(b"peerage-dm-nonce-v1\0")
+            .chain_update(self.bound())
+            .finalize()
+            .into();
+        let mut nonce = [0; 12];
+        nonce.copy_from_slice(&digest[..12]);
+        nonce
+    }
+
     /// The associated data: the label of the scheme and the names, joined by NUL.
     fn bound(&self) -> Vec<u8> {
         let parts = [
@@ -132,7 +150,7 @@ impl SharedKey {
     }
 
     /// Encrypts `plain`; the result is 16 bytes longer. A nonce must not be used again under this
-    /// key: it is drawn, and 12 bytes are enough for any conversation.
+    /// key for another text: see [`Names::nonce`].
     #[must_use]
     pub fn seal(&self, names: &Names<'_>, nonce: [u8; 12], plain: &[u8]) -> Vec<u8> {
         let payload = Payload {

@@ -4,25 +4,23 @@
 //! the certificate, base64url), `encryption.private_message` and `generated_at`, signed by the node's
 //! key. Of others' we read the same fields and keep the rest as it is. A signature is not checked:
 //! whoever is reached at an address must prove the node's key, and whoever passes on a key for
-//! messages is an operator or has proved to be the node.
-
-use std::sync::Arc;
+//! messages is an operator or has proved to be the node. How it is read is in `material`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::material::Material;
 use super::records::{Handshake, Json, Metadata, NodeId};
 use super::rows::{Contact, Row};
-use super::types::{Event, Introduction, Material, Refusal, Response};
+use super::types::{Event, Introduction, Refusal, Response};
 use super::{Wattswarm, cipher};
 use crate::commons::address::{HostAddr, is_reserved};
 use crate::commons::peers::Peer;
 use crate::config::Config;
 use crate::cx::Cx;
 use crate::ids::{Fingerprint, PublicKey};
-use crate::limits::{CONTACT_ADDRESSES_MAX, CONTACT_BYTES_MAX};
 use crate::output::{Endpoint, Part, Trust, Via};
 use crate::time::Now;
 
@@ -45,83 +43,35 @@ pub(super) fn own_material(config: &Config, now: Now) -> Material {
     })
     .to_string();
     let signature = SigningKey::from_bytes(&identity.secret).sign(material_json.as_bytes());
-    Material {
-        signature: Some(super::ids::hex(&signature.to_bytes()).into()),
-        material_json: material_json.into(),
-        generated_at: i64::try_from(generated_at).unwrap_or(i64::MAX),
-    }
+    Material::new(
+        material_json.into(),
+        Some(super::ids::hex(&signature.to_bytes()).into()),
+        i64::try_from(generated_at).unwrap_or(i64::MAX),
+    )
 }
 
-/// What we read of material.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
-    pub(super) addresses: Vec<HostAddr>,
-    pub(super) fingerprint: Option<Fingerprint>,
-    pub(super) dm_key: Option<Arc<str>>,
-}
-
-impl Facts {
-    pub(super) fn read(material: &Material) -> Self {
-        let Ok(value) = serde_json::from_str::<Value>(&material.material_json) else {
-            return Self::default();
-        };
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let addresses = value["listen_addrs"].as_array().into_iter().flatten();
-        Self {
-            addresses: addresses
-                .take(CONTACT_ADDRESSES_MAX)
-                .filter_map(|addr| addr.as_str()?.parse().ok())
-                .collect(),
-            fingerprint: text(&value["fingerprint"]).and_then(|text| text.parse().ok()),
-            dm_key: text(&value["encryption"]["private_message"]["public_key_b64"]).map(Arc::from),
-        }
-    }
-}
-
-/// A contact with what was read of it.
-#[derive(Clone, Debug)]
-pub(super) struct Known {
-    pub(super) contact: Contact,
-    pub(super) facts: Facts,
-}
-
-impl Known {
-    pub(super) fn new(contact: Contact) -> Self {
-        let facts = Facts::read(&contact.material);
-        Self { contact, facts }
-    }
-
-    /// What the peer list shows of it.
-    pub(super) fn metadata(&self, id: &NodeId) -> Metadata {
-        let Contact {
-            material,
-            identified,
-            first_at,
-            last_at,
-            ..
-        } = &self.contact;
-        let object = serde_json::from_str::<Value>(&material.material_json);
-        let is_object = object.is_ok_and(|value| value.is_object());
-        Metadata {
-            node_id: id.clone(),
-            listen_addrs: self
-                .facts
-                .addresses
-                .iter()
-                .map(|addr| addr.to_string().into())
-                .collect(),
-            protocols: Vec::new(),
-            handshake_status: if *identified {
-                Handshake::Identified
-            } else {
-                Handshake::ContactMaterial
-            },
-            contact_material: is_object.then(|| Json(material.material_json.trim().into())),
-            contact_material_signature: material.signature.clone(),
-            contact_material_updated_at: u64::try_from(material.generated_at).ok(),
-            first_identified_at: *first_at,
-            last_identified_at: *last_at,
-        }
+/// What the peer list shows of a contact.
+pub(super) fn metadata(id: &NodeId, contact: &Contact) -> Metadata {
+    let material = &contact.material;
+    let facts = material.facts();
+    Metadata {
+        node_id: id.clone(),
+        listen_addrs: facts
+            .addresses
+            .iter()
+            .map(|addr| addr.to_string().into())
+            .collect(),
+        protocols: Vec::new(),
+        handshake_status: if contact.identified {
+            Handshake::Identified
+        } else {
+            Handshake::ContactMaterial
+        },
+        contact_material: facts.is_shown.then(|| Json(material.json().clone())),
+        contact_material_signature: material.signature().cloned(),
+        contact_material_updated_at: u64::try_from(material.generated_at()).ok(),
+        first_identified_at: contact.first_at,
+        last_identified_at: contact.last_at,
     }
 }
 
@@ -134,10 +84,10 @@ impl Wattswarm {
             Ok(id) => id,
             Err(text) => return Response::Refused(Refusal::Invalid(text)),
         };
-        if material.generated_at <= 0 {
+        if material.generated_at() <= 0 {
             return invalid("contact material generated_at is required");
         }
-        if material.material_json.len() > CONTACT_BYTES_MAX {
+        if material.is_too_long() {
             return invalid("contact material exceeds configured max bytes");
         }
         if !self.learn(cx, &id, material, false) {
@@ -147,45 +97,58 @@ impl Wattswarm {
         Response::ContactSaved(id)
     }
 
-    /// Keeps contact material; tells whether there was room for it.
+    /// Keeps contact material, which the node itself has `told` or an operator; tells whether there was
+    /// room for it.
     pub(super) fn learn(
         &mut self,
         cx: &mut Cx<'_, Self>,
         id: &NodeId,
         material: Material,
-        identified: bool,
+        told: bool,
     ) -> bool {
         let now = super::millis(cx.now().wall);
         let before = self.contacts.get(id);
-        if before.is_some_and(|known| {
-            known.contact.material == material && known.contact.identified == identified
-        }) {
+        // Once a node has told of itself it stays known for that.
+        let identified = told || before.is_some_and(|known| known.identified);
+        if before.is_some_and(|known| known.material == material && known.identified == identified)
+        {
             return true;
         }
-        if material.material_json.len() > CONTACT_BYTES_MAX
-            || (before.is_none() && self.contacts.len() >= cx.limits().contacts_max)
+        let (size, freed) = (
+            material.byte_size(),
+            before.map_or(0, |known| known.material.byte_size()),
+        );
+        let limits = cx.limits();
+        let held_max = if told {
+            // A part is kept for what this node's operator wants.
+            limits.relationship_bytes_max / 10 * 9
+        } else {
+            limits.relationship_bytes_max
+        };
+        if material.is_too_long()
+            || (size > freed && self.held - freed + size > held_max)
+            || (before.is_none() && self.contacts.len() >= limits.contacts_max)
         {
             cx.event(Event::TableFull { table: "contacts" });
             return false;
         }
-        let facts = Facts::read(&material);
-        let known_key = before.and_then(|known| known.contact.dm_key.clone());
+        self.held = self.held - freed + size;
+        let known_key = before.and_then(|known| known.dm_key.as_ref());
+        let dm_key = material.facts().dm_key.as_ref().or(known_key).cloned();
+        if let Some(key) = id.key().filter(|_| dm_key.as_ref() != known_key) {
+            self.keys.remove(&key);
+        }
         let contact = Contact {
-            dm_key: facts.dm_key.clone().or(known_key),
-            first_at: before.map_or(now, |known| known.contact.first_at),
+            dm_key,
+            first_at: before.map_or(now, |known| known.first_at),
             last_at: now,
             material,
             identified,
         };
         cx.put(Row::Contact(id.clone(), Some(contact.clone())));
         cx.event(Event::ContactLearned { node: id.clone() });
-        let key = id.key();
-        let known = Known { contact, facts };
-        if let Some(key) = key {
-            self.keys.remove(&key);
-        }
-        self.neighbours.describe(id, Some(known.metadata(id)));
-        self.contacts.insert(id.clone(), known);
+        self.neighbours.describe(id, Some(metadata(id, &contact)));
+        self.contacts.insert(id.clone(), contact);
         true
     }
 
@@ -209,8 +172,11 @@ impl Wattswarm {
             .collect();
         let told = self.contacts.get(&NodeId::from(*key));
         let public = cx.config().network.peer_validation();
-        for addr in told.iter().flat_map(|known| &known.facts.addresses) {
-            let pin = told.and_then(|known| known.facts.fingerprint);
+        for addr in told
+            .iter()
+            .flat_map(|contact| &contact.material.facts().addresses)
+        {
+            let pin = told.and_then(|contact| contact.material.facts().fingerprint);
             let told = crate::commons::address::PeerInfo::new(pin, addr.clone());
             let known = found.iter().any(|endpoint| endpoint.addr == *addr);
             let allowed = !(public && is_reserved(&addr.host));

@@ -55,6 +55,8 @@ pub(super) struct Line {
     failures: u32,
     /// Failures in all.
     rounds: u32,
+    /// After a failure, until it is time for the next attempt or there is reason for one.
+    paused: bool,
     /// Messages wait for the next pause to end: the receiver sees no accepted relationship.
     parked: bool,
     /// The node answers, but takes nothing.
@@ -136,7 +138,7 @@ impl Wattswarm {
 
     /// Delivers what comes next, unless a call is under way or a pause lasts.
     pub(super) fn pump(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId) {
-        if self.lines.get(id).is_some_and(|line| line.failures == 0) {
+        if self.lines.get(id).is_some_and(|line| !line.paused) {
             self.deliver_next(cx, id);
         }
     }
@@ -161,6 +163,7 @@ impl Wattswarm {
     pub(super) fn heard_of(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId) {
         if let Some(line) = self.lines.get_mut(id) {
             line.parked = false;
+            line.paused = false;
             self.deliver_next(cx, id);
         }
     }
@@ -291,7 +294,7 @@ impl Wattswarm {
     ) -> Option<Vec<Letter>> {
         let shared = self.shared_key(cx, id).ok().flatten()?;
         let contact = self.contacts.get(id)?;
-        let recipient_key = cipher::public_key(contact.contact.dm_key.as_deref()?).ok()?;
+        let recipient_key = cipher::public_key(contact.dm_key.as_deref()?).ok()?;
         let sender_key = self.dm_key;
         let own = cx.config().identity.public_key.to_string();
         let sealed = letters.iter().map(|(message, raw)| {
@@ -301,9 +304,7 @@ impl Wattswarm {
                 thread: &message.thread_id,
                 message: &message.message_id,
             };
-            let mut nonce = [0; 12];
-            nonce[..8].copy_from_slice(&cx.rng().bits().to_be_bytes());
-            nonce[8..].copy_from_slice(&cx.rng().bits().to_be_bytes()[..4]);
+            let nonce = names.nonce();
             let plain = super::dm::plain(&message.content, raw);
             let unpacked = Unpacked {
                 sender_key,
@@ -372,6 +373,10 @@ impl Wattswarm {
         } else if line.parked && !parked && line.has_notes() {
             // Messages are refused until an action is heard of that waits behind them.
             self.deliver_next(cx, &id);
+            // Most relationships have nothing under way, and need no line for it.
+            if self.lines.get(&id).is_some_and(|line| line.len() == 0) {
+                self.lines.remove(&id);
+            }
         } else {
             self.refused(cx, &id, key);
         }
@@ -487,6 +492,7 @@ impl Wattswarm {
         }
         line.failures = line.failures.saturating_add(1);
         line.rounds = line.rounds.saturating_add(1);
+        line.paused = true;
         let (pause, rounds) = (line.pause(), line.rounds);
         let old: Vec<(u64, Arc<str>, Arc<str>, Json)> = line
             .items

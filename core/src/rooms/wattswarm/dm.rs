@@ -38,6 +38,7 @@ struct Conversation {
     ids: BTreeMap<Arc<str>, u64>,
     /// When the newest of ours was created: the next one comes after it.
     sent_at: u64,
+    bytes: usize,
 }
 
 impl Conversation {
@@ -47,6 +48,7 @@ impl Conversation {
             messages: Shelf::default(),
             ids: BTreeMap::new(),
             sent_at: 0,
+            bytes: 0,
         }
     }
 
@@ -96,8 +98,11 @@ impl Conversations {
     /// Whether a message of this size has a place.
     pub(super) fn has_room(&self, limits: &Limits, thread: &str, bytes: usize) -> bool {
         let conversation = self.by_thread.get(thread);
-        let in_thread = conversation.map_or(0, |conversation| conversation.messages.len());
+        let (in_thread, bytes_in_thread) = conversation.map_or((0, 0), |conversation| {
+            (conversation.messages.len(), conversation.bytes)
+        });
         in_thread < limits.messages_per_thread_max
+            && bytes_in_thread + bytes <= limits.message_bytes_per_thread_max
             && self.messages < limits.messages_max
             && self.bytes + bytes <= limits.message_bytes_max
             && (conversation.is_some() || self.by_thread.len() < limits.relationships_max)
@@ -125,9 +130,11 @@ impl Conversations {
             conversation.messages.take(same);
             self.messages -= 1;
             self.bytes -= size(&before);
+            conversation.bytes -= size(&before);
         }
         self.messages += 1;
         self.bytes += size(&message);
+        conversation.bytes += size(&message);
         if message.direction == Direction::Outbound && message.message_kind == MessageKind::Message
         {
             conversation.sent_at = conversation.sent_at.max(message.created_at);
@@ -189,10 +196,7 @@ impl Wattswarm {
         let own = cx.config().identity.public_key.to_string();
         let thread_id: Arc<str> = ids::thread_id(&own, id.as_str()).into();
         let now = super::millis(cx.now().wall);
-        let mut random = [0; 16];
-        random[..8].copy_from_slice(&cx.rng().bits().to_be_bytes());
-        random[8..].copy_from_slice(&cx.rng().bits().to_be_bytes());
-        let message_id: Arc<str> = ids::message_id(random).into();
+        let message_id = self.new_message_id(cx, &thread_id);
         let message = Message {
             thread_id: thread_id.clone(),
             message_id: message_id.clone(),
@@ -231,7 +235,7 @@ impl Wattswarm {
             thread: &thread_id,
             message: &message_id,
         };
-        let sealed = shared.map_or_else(Vec::new, |_| plain);
+        let sealed = shared.map_or_else(Vec::new, |key| key.seal(&names, names.nonce(), &plain));
         Ok(Posted {
             remote_node_id: id.clone(),
             event_id: ids::event_id(&names, created_at, &sealed).into(),
@@ -240,6 +244,20 @@ impl Wattswarm {
             thread_id,
             message_id,
         })
+    }
+
+    /// An id that no message of the conversation has, even if the node draws again what it drew before:
+    /// two texts must never be sealed under one id.
+    fn new_message_id(&self, cx: &mut Cx<'_, Self>, thread: &str) -> Arc<str> {
+        loop {
+            let mut random = [0; 16];
+            random[..8].copy_from_slice(&cx.rng().bits().to_be_bytes());
+            random[8..].copy_from_slice(&cx.rng().bits().to_be_bytes());
+            let id = ids::message_id(random);
+            if self.conversations.find(thread, &id).is_none() {
+                return id.into();
+            }
+        }
     }
 
     /// The key for messages with a node. Without a network none is needed yet.
@@ -253,7 +271,7 @@ impl Wattswarm {
             return Ok(Some(known.clone()));
         }
         let contact = self.contacts.get(id);
-        let Some(text) = contact.and_then(|known| known.contact.dm_key.as_deref()) else {
+        let Some(text) = contact.and_then(|contact| contact.dm_key.as_deref()) else {
             return if in_network(cx) {
                 Err("missing peer private message encryption key".into())
             } else {

@@ -24,8 +24,12 @@ impl Standing {
             Some(request) if action == Action::Request => {
                 let crossed = request.state == State::Requested && !request.asked.has(by);
                 if crossed && let Some(request) = self.requests.get_mut(request_id) {
-                    request.asked.local |= by == Actor::Local;
-                    request.asked.remote |= by == Actor::Remote;
+                    if request.ask_too(by, at) {
+                        request.envelope.clone_from(&deed.envelope);
+                    }
+                    if self.bond.state == State::Requested {
+                        self.bond.ask_too(by, at);
+                    }
                 }
                 return Outcome::Same;
             }
@@ -52,6 +56,10 @@ impl Standing {
         }
         let request = self.requests.entry(request_id.clone()).or_default();
         request.change(state, by, action, at);
+        if matches!(action, Action::Cancel | Action::Remove) {
+            // The original's ledger takes every action after the request for an answer.
+            request.responded_at = Some(at);
+        }
         request.envelope.clone_from(&deed.envelope);
         self.follow(request_id, deed);
         Outcome::Changed
@@ -68,8 +76,9 @@ impl Standing {
         let state = match action {
             Action::Request if bond == State::Requested => {
                 // One more side may have asked.
-                self.bond.asked.local |= by == Actor::Local;
-                self.bond.asked.remote |= by == Actor::Remote;
+                if !self.bond.asked.has(by) {
+                    self.bond.ask_too(by, at);
+                }
                 return;
             }
             Action::Request if bond != State::Accepted => State::Requested,

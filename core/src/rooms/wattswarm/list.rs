@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Wattswarm;
+use super::contact::metadata;
 use super::records::{Discovery, Metadata, NodeId, PeerRecord, Relationship, Source};
 use super::rows::{Row, Sighting};
 use super::shelf::{Listing, Shelf, Shelved};
 use crate::commons::Commons;
 use crate::commons::bans::BanKey;
-use crate::commons::sessions::SessionId;
+use crate::commons::peers::{Peer, PeerKey};
 use crate::cx::Cx;
 use crate::ids::PublicKey;
 use crate::limits::{CONNECTED_MAX, FRESH_MAX_MS};
@@ -268,7 +269,7 @@ impl Wattswarm {
                     metadata: self
                         .contacts
                         .get(&id)
-                        .map(|known| known.metadata(&id).into()),
+                        .map(|contact| metadata(&id, contact).into()),
                     relationship: self.bond_record(&id).map(Arc::new),
                     id,
                 }
@@ -283,20 +284,20 @@ impl Wattswarm {
 
     /// Everybody whom another room knew already when this run began.
     pub(super) fn recall(&mut self, cx: &mut Cx<'_, Self>) {
-        let known: Vec<(PublicKey, bool, Option<WallTime>)> = cx
+        let known: Vec<(PublicKey, Source, Option<WallTime>)> = cx
             .commons()
             .peers
             .iter()
-            .filter_map(|(_, peer)| Some((peer.key?, peer.sticky, peer.last_success)))
+            .filter_map(|(_, peer)| Some((peer.key?, source_of(peer), peer.last_success)))
             .collect();
-        for (key, sticky, success) in known {
+        for (key, source, success) in known {
             let seen_ms = success.map_or(0, super::millis);
             let later = self
                 .neighbours
                 .find(&NodeId::from(key))
                 .is_none_or(|known| known.seen_ms / MINUTE_MS < seen_ms / MINUTE_MS);
             if later && key != cx.config().identity.public_key {
-                self.sight(cx, key, Some(source_of(sticky)), seen_ms, None);
+                self.sight(cx, key, Some(source), seen_ms, None);
             }
         }
         self.judge(cx);
@@ -326,22 +327,17 @@ impl Wattswarm {
             .map(|known| known.id.clone())
             .collect();
         for id in ids {
-            let metadata = self.contacts.get(&id).map(|known| known.metadata(&id));
+            let metadata = self.contacts.get(&id).map(|contact| metadata(&id, contact));
             self.neighbours.describe(&id, metadata);
             let relationship = self.bond_record(&id);
             self.neighbours.relate(&id, relationship);
         }
     }
 
-    /// A session of another room tells of a peer. Returns its id if the peer is known by its key.
-    pub(super) fn session_peer(
-        &mut self,
-        cx: &mut Cx<'_, Self>,
-        session: SessionId,
-    ) -> Option<NodeId> {
-        let commons = cx.commons();
-        let peer = commons.peers.get(commons.sessions.get(session)?.peer)?;
-        let (key, source) = (peer.key?, source_of(peer.sticky));
+    /// Another room is in touch with a peer. Returns its id if the peer is known by its key.
+    pub(super) fn meet_peer(&mut self, cx: &mut Cx<'_, Self>, peer: PeerKey) -> Option<NodeId> {
+        let peer = cx.commons().peers.get(peer)?;
+        let (key, source) = (peer.key?, source_of(peer));
         self.meet(cx, key, Some(source));
         Some(NodeId::from(key))
     }
@@ -352,9 +348,11 @@ impl Wattswarm {
     }
 }
 
-const fn source_of(sticky: bool) -> Source {
-    if sticky {
+const fn source_of(peer: &Peer) -> Source {
+    if peer.sticky {
         Source::Bootstrap
+    } else if peer.networks.is_empty() {
+        Source::Connected
     } else {
         Source::Chainweb
     }

@@ -23,7 +23,9 @@ use super::{Wattswarm, ids};
 use crate::cx::Cx;
 use crate::ids::PublicKey;
 use crate::input::{Caller, Listener, RequestId};
-use crate::limits::{MESSAGE_ID_BYTES_MAX, MESSAGE_TIME_MAX_MS};
+use crate::limits::{
+    AGENT_JSON_DEPTH_MAX, DELIVERY_CHECKS_MAX, MESSAGE_ID_BYTES_MAX, MESSAGE_TIME_MAX_MS,
+};
 use crate::verify::VerifyJob;
 
 /// A delivery that is being taken.
@@ -118,11 +120,11 @@ impl Wattswarm {
             };
             match judged {
                 Judged::Done(taken) => reading.results.push(taken),
-                Judged::Check(_) if self.checks >= cx.limits().verifies_max => {
+                Judged::Check(_) if self.readings >= DELIVERY_CHECKS_MAX => {
                     reading.results.push(Taken::TableFull);
                 }
                 Judged::Check(job) => {
-                    self.checks += 1;
+                    self.readings += 1;
                     return cx.verify(job, Then::Judged(Box::new(reading)));
                 }
             }
@@ -319,11 +321,17 @@ impl Wattswarm {
             content: &'a RawValue,
         }
         let plain: Plain<'_> = serde_json::from_slice(&plain).map_err(|error| error.to_string())?;
-        // What nests too deep for us is not passed on to clients either.
+        // What clients could not read is not passed on to them either.
         serde_json::from_str::<serde_json::Value>(plain.content.get())
             .map_err(|error| error.to_string())?;
+        let content = Json(plain.content.get().into());
+        if !content.is_shallow() {
+            return Err(format!(
+                "the content nests more than {AGENT_JSON_DEPTH_MAX} levels deep"
+            ));
+        }
         Ok(Opened {
-            content: Json(plain.content.get().into()),
+            content,
             envelope: super::http::sent(plain.agent_envelope),
         })
     }

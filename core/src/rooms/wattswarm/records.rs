@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::shelf::Shelved;
 use crate::ids::PublicKey;
-use crate::limits::NODE_ID_BYTES_MAX;
+use crate::limits::{AGENT_JSON_DEPTH_MAX, NODE_ID_BYTES_MAX};
 
 /// The id of another node: any text that is not blank, trimmed, of at most [`NODE_ID_BYTES_MAX`]
 /// bytes. The id of a node that can be reached is its public key as 64 lower-case hex digits.
@@ -76,6 +76,35 @@ pub enum NodeIdError {
 /// A JSON text, kept as it was sent.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Json(pub Arc<str>);
+
+impl Json {
+    /// How many arrays and objects stand within each other at the deepest place; none for a text or a
+    /// number.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        let (mut depth, mut deepest) = (0_u32, 0);
+        let (mut quoted, mut escaped) = (false, false);
+        for byte in self.0.bytes() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = quoted,
+                b'"' => quoted = !quoted,
+                b'[' | b'{' if !quoted => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        deepest
+    }
+
+    /// Whether many clients can read it where it is shown.
+    pub(super) fn is_shallow(&self) -> bool {
+        self.depth() <= AGENT_JSON_DEPTH_MAX
+    }
+}
 
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -404,7 +433,7 @@ pub enum Source {
     Bootstrap,
     /// Met on a Chainweb network.
     Chainweb,
-    /// It called us.
+    /// It called us, or another family is in touch with it.
     Connected,
     /// Reached by contact material.
     ContactMaterialProbe,
@@ -444,4 +473,23 @@ pub enum Handshake {
     ContactMaterial,
     /// It told us itself.
     Identified,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_that_of_the_deepest_place() {
+        for (text, depth) in [
+            ("1", 0),
+            (r#""[[\"[{""#, 0),
+            (r#""\\""#, 0),
+            ("[]", 1),
+            (r#"[[1],{"a":[2]},[]]"#, 3),
+            (r#"{"]":"\\","a":{"b":1}}"#, 2),
+        ] {
+            assert_eq!(Json(text.into()).depth(), depth, "{text}");
+        }
+    }
 }

@@ -283,6 +283,23 @@ impl Bond {
         self.last = Some((action, by, at));
     }
 
+    /// Notes that the side which had not asked yet has asked too. Tells whether the record shows this
+    /// request from now on.
+    ///
+    /// Requests that cross have one order for both sides, but each side goes on showing the one that
+    /// it knew of first, which is its own. Rule: the original, whose record does not move either.
+    pub(super) fn ask_too(&mut self, by: Actor, at: u64) -> bool {
+        self.asked = self.asked.with(by);
+        let known_before = self
+            .last
+            .is_some_and(|(_, _, shown)| at < shown || (at == shown && by == Actor::Local));
+        if known_before {
+            self.requested_at = Some(at);
+            self.last = Some((Action::Request, by, at));
+        }
+        known_before
+    }
+
     /// The record that clients see; none if nothing was ever done.
     #[must_use]
     pub fn record(&self, id: &NodeId) -> Option<Relationship> {
@@ -352,17 +369,25 @@ impl Standing {
 
     fn act_on_bond(&mut self, rules: Rules, id: &NodeId, deed: &Deed) -> Outcome {
         let Deed { action, by, at, .. } = *deed;
-        match self.bond.step(rules, by, action) {
+        let step = self.bond.step(rules, by, action);
+        // What the other side says is shown even if it changes nothing else. Rule: 3.5.
+        if by == Actor::Remote && rules == Rules::Sides && !matches!(step, Step::Refused(_)) {
+            self.bond.envelope.clone_from(&deed.envelope);
+        }
+        match step {
             Step::To(state) => {
                 self.bond.change(state, by, action, at);
-                if by == Actor::Remote {
-                    self.bond.envelope.clone_from(&deed.envelope);
-                }
                 Outcome::Changed
             }
             // A request or a block that has crossed the other side's: both count.
             Step::Same if action == Action::Request && self.bond.state == State::Requested => {
-                self.bond.asked = self.bond.asked.with(by);
+                match rules {
+                    Rules::BothParts => self.bond.asked = self.bond.asked.with(by),
+                    Rules::Sides if self.bond.asked.has(by) => {}
+                    Rules::Sides => {
+                        self.bond.ask_too(by, at);
+                    }
+                }
                 Outcome::Same
             }
             Step::Refused(Fault::AlreadyBlocked)

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::agreement::{Own, Progress};
 use super::envelope::Envelope;
+use super::material::Material;
 use super::records::{Action, Json, Message, NodeId, Source, Thread};
 use super::relationship::Bond;
-use super::types::{Material, Sent};
+use super::types::Sent;
 use crate::ids::PublicKey;
 use crate::rows::{Record, RowError, from_json_value, json_value};
 

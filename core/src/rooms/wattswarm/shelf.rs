@@ -8,7 +8,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// Something that has a place in a [`Shelf`].
+/// Something that has a place in a sorted list.
 pub trait Shelved: Clone {
     /// Who stands first. Equal things replace each other.
     fn order(&self, other: &Self) -> Ordering;

@@ -6,6 +6,9 @@
 )]
 
 mod between;
+mod faults;
+mod hostile;
+mod ledger;
 mod table;
 
 use std::sync::Arc;
@@ -15,8 +18,11 @@ use super::records::{
     Thread,
 };
 use super::{Act, Draft, Introduction, Material, Refusal, Request, Response, Sent};
+use crate::commons::address::PeerInfo;
+use crate::commons::network::NetworkId;
 use crate::config::{Config, WattswarmMode};
 use crate::input::{CallId, Input};
+use crate::limits::AGENT_JSON_DEPTH_MAX;
 use crate::output::Output;
 use crate::rooms;
 use crate::scripted::*;
@@ -253,6 +259,37 @@ fn messages_need_an_accepted_relationship_and_are_checked_in_order() {
     check_disk(&script);
 }
 
+/// Goal: however deep the JSON of others nests, clients can read what it is shown in.
+#[test]
+fn what_is_shown_can_be_read_by_clients() {
+    let mut script = started(config(1));
+    ask(&mut script, Request::Status);
+    let (_, input) = script.request(operator(), put_peer(NetworkId::Cut, info(2)));
+    let probe = calls_of(&script.run(input))[0];
+    script.reply(probe, rooms::Response::Opaque(200), 2);
+    let deepest = AGENT_JSON_DEPTH_MAX as usize;
+    for (levels, shown) in [(deepest, true), (deepest + 1, false), (127, false)] {
+        let inner = format!("{}1{}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        let answer = ask(
+            &mut script,
+            Request::Contact(Introduction {
+                remote: node(2).as_str().into(),
+                material: material(&format!(r#"{{"a":{inner}}}"#), 1),
+            }),
+        );
+        assert_eq!(answer, Response::ContactSaved(node(2)));
+        let metadata = peers(&mut script)[0].metadata.clone().expect("is known");
+        assert_eq!(metadata.contact_material.is_some(), shown, "{levels}");
+        let list = ask(&mut script, Request::List);
+        let body = rooms::Response::from(list).encode().body;
+        assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
+    }
+}
+
+fn material(json: &str, generated_at: i64) -> Material {
+    Material::new(json.into(), None, generated_at)
+}
+
 #[test]
 fn our_messages_are_in_order_even_if_the_clock_jumps_back() {
     let mut script = started(alone(1));
@@ -345,9 +382,90 @@ fn full_tables_refuse() {
 }
 
 #[test]
-fn peers_of_other_rooms_are_listed_while_they_are_fresh() {
+fn one_conversation_leaves_room_for_others() {
+    let mut config = alone(1);
+    config.limits.message_bytes_per_thread_max = 4_000;
+    let mut script = started(config);
+    for id in ["a", "b"] {
+        ask(&mut script, act(id, Action::Request, Actor::Local));
+        ask(&mut script, act(id, Action::Accept, Actor::Remote));
+    }
+    let (a, b) = (NodeId::new("a"), NodeId::new("b"));
+    let (a, b) = (a.expect("an id"), b.expect("an id"));
+    let long = format!("\"{}\"", "x".repeat(1_000));
+    let first = ask(&mut script, write(&a, &long));
+    assert!(matches!(first, Response::Sent(_)), "{first:?}");
+    let second = ask(&mut script, write(&a, &long));
+    assert_eq!(refusal(&second), "no room for more direct messages");
+    let other = ask(&mut script, write(&b, &long));
+    assert!(matches!(other, Response::Sent(_)), "{other:?}");
+    check_disk(&script);
+}
+
+#[test]
+fn contact_material_is_bounded() {
+    let mut script = started(config(1));
+    let mut save = |remote: &NodeId, material: Material| {
+        let remote = remote.as_str().into();
+        ask(
+            &mut script,
+            Request::Contact(Introduction { remote, material }),
+        )
+    };
+    let text = "contact material exceeds configured max bytes";
+    let long = material(&"x".repeat(65_537), 1);
+    assert_eq!(refusal(&save(&node(2), long)), text);
+    let signed = Material::new("{}".into(), Some("x".repeat(1_025).into()), 1);
+    assert_eq!(refusal(&save(&node(2), signed)), text);
+    let text = "contact material generated_at is required";
+    assert_eq!(refusal(&save(&node(2), material("{}", 0))), text);
+    // Text that is no JSON is kept as nothing, and a key that is known stays.
+    let fits = material(&"x".repeat(65_536), 1);
+    assert_eq!(save(&node(2), fits), Response::ContactSaved(node(2)));
+    assert_eq!(script.gauge("wattswarm_relationship_bytes"), 65_536);
+
     let mut config = config(1);
-    config.known_peers = vec![info(2)];
+    config.limits.relationship_bytes_max = 1_000;
+    let mut script = started(config);
+    for (length, saved) in [(900, true), (1_000, true), (1_001, false), (1_000, true)] {
+        let answer = ask(
+            &mut script,
+            Request::Contact(Introduction {
+                remote: node(2).as_str().into(),
+                material: material(&"x".repeat(length), 1),
+            }),
+        );
+        let expected = Response::ContactSaved(node(2));
+        assert_eq!(answer == expected, saved, "{length}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_peer_is_listed_once_its_probe_has_proved_its_key() {
+    for (claimed, listed) in [
+        (Some(cert(2).fingerprint), true),
+        (None, true),
+        // Somebody else is there.
+        (Some(cert(3).fingerprint), false),
+    ] {
+        let mut script = started(config(1));
+        let peer = PeerInfo::new(claimed, addr(2));
+        let (_, input) = script.request(operator(), put_peer(NetworkId::Cut, peer));
+        let probe = calls_of(&script.run(input))[0];
+        let outputs = script.reply(probe, rooms::Response::Opaque(200), 2);
+        assert_eq!(responses(&outputs).len(), 1, "the peer is admitted");
+        let nodes: Vec<NodeId> = peers(&mut script)
+            .into_iter()
+            .map(|record| record.node_id)
+            .collect();
+        assert_eq!(nodes == [node(2)], listed, "{nodes:?}");
+        assert_eq!(nodes.is_empty(), !listed, "{nodes:?}");
+        check_disk(&script);
+    }
+}
+
+#[test]
+fn peers_of_other_rooms_are_listed_while_they_are_fresh() {
     let mut world = World::new(2, |n, config| {
         if n == 0 {
             config.known_peers = vec![info(2)];

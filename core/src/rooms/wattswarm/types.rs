@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cipher::Sealed;
 use super::envelope::Envelope;
 use super::list::PeerList;
+use super::material::Material;
 use super::records::{Action, Actor, Json, Message, NodeId, Relations, State, Thread};
 use super::shelf::Listing;
 use crate::calls::Charge;
@@ -95,6 +96,12 @@ impl Request {
     #[must_use]
     pub const fn charge(&self) -> Option<Charge> {
         None
+    }
+
+    /// Nodes read all answers again.
+    #[must_use]
+    pub const fn answer_is_read(&self) -> bool {
+        true
     }
 }
 
@@ -196,18 +203,6 @@ pub struct Introduction {
     pub material: Material,
 }
 
-/// How a node can be reached and written to, as it says itself.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Material {
-    /// JSON as text; ours are described in `contact`.
-    pub material_json: Arc<str>,
-    /// By the node's key, in hex. Whoever is reached must prove the key anyway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signature: Option<Arc<str>>,
-    /// When it was made, in Unix milliseconds.
-    pub generated_at: i64,
-}
-
 /// What one node hands to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Delivery {
@@ -232,7 +227,7 @@ impl Delivery {
             Parcel::Letters(letters) => letters.iter().map(Letter::byte_size).sum(),
             Parcel::Notes(notes) => notes.iter().map(Note::byte_size).sum(),
         };
-        items + self.greeting.contact_material.material_json.len()
+        items + self.greeting.contact_material.byte_size()
     }
 }
 

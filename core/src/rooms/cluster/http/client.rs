@@ -67,6 +67,13 @@ pub(crate) fn encode_request(_: &Site, request: &Request) -> Outgoing {
             };
             with_json(Method::PUT, peer(*id), &body)
         }
+        Request::ReplaceLicence(licence) => {
+            let body = match licence {
+                Ok(licence) => json!({ "license": signed_licence(licence) }),
+                Err(wrong) => sample(*wrong),
+            };
+            with_json(Method::PUT, "/v1/license".into(), &body)
+        }
         Request::Rotate => bare(Method::POST, "/v1/cluster/credentials/rotate".into()),
         Request::Status => get("/v1/cluster/status"),
         Request::Sync => bare(Method::POST, "/v1/cluster/sync".into()),
@@ -140,6 +147,10 @@ fn add_peer(add: &Result<AddPeer, Malformed>) -> serde_json::Value {
 
 fn bootstrap(bootstrap: &Bootstrap) -> serde_json::Value {
     let Bootstrap { licence, name } = bootstrap;
+    json!({ "license": signed_licence(licence), "name": name })
+}
+
+fn signed_licence(licence: &SignedLicence) -> serde_json::Value {
     let SignedLicence {
         customer_id,
         licence_id,
@@ -150,16 +161,13 @@ fn bootstrap(bootstrap: &Bootstrap) -> serde_json::Value {
         signature,
     } = licence;
     json!({
-        "license": {
-            "customer_id": customer_id,
-            "license_id": licence_id,
-            "issued_at": rfc3339(*issued_s),
-            "expires_at": rfc3339(*expires_s),
-            "max_nodes": nodes_max,
-            "max_services": services_max,
-            "signature": base64(signature),
-        },
-        "name": name,
+        "customer_id": customer_id,
+        "license_id": licence_id,
+        "issued_at": rfc3339(*issued_s),
+        "expires_at": rfc3339(*expires_s),
+        "max_nodes": nodes_max,
+        "max_services": services_max,
+        "signature": base64(signature),
     })
 }
 
@@ -197,7 +205,9 @@ pub(crate) fn decode_response(request: &Request, status: u16, body: &Bytes) -> O
         }
         Request::Identity => Response::Identity(Box::new(read::<IdentityBody>(body)?.read())),
         Request::Jwks => read::<Jwks>(body)?.read()?,
-        Request::Licence => Response::Licence(Box::new(read::<LicenceBody>(body)?.read())),
+        Request::Licence | Request::ReplaceLicence(_) => {
+            Response::Licence(Box::new(read::<LicenceBody>(body)?.read()))
+        }
         Request::MakeCredential(_) => {
             Response::CredentialMade(Box::new(read::<NewCredentialBody>(body)?.read()))
         }

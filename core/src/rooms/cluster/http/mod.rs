@@ -12,7 +12,7 @@ mod read;
 use ::http::Method;
 use bytes::Bytes;
 
-use super::failure::{Code, Failure};
+use super::failure::{Code, Failure, INVALID_CLIENT};
 use super::types::{Malformed, Request, Response};
 use crate::http::path::Segments;
 use crate::http::query::Query;
@@ -49,6 +49,8 @@ pub enum Wanted {
     MakeCredential,
     /// A peer's name.
     RenamePeer(Option<PeerId>),
+    /// A licence in place of another.
+    ReplaceLicence,
     /// A client and its secret.
     Token,
 }
@@ -58,7 +60,12 @@ enum Found {
     /// An endpoint.
     Route(Route),
     /// Endpoints, but none for this method.
-    OtherMethods,
+    OtherMethods {
+        /// The methods that there are.
+        allow: &'static str,
+        /// Whether other nodes may ask one of them.
+        of_nodes: bool,
+    },
     /// Nothing.
     Nothing,
     /// Not for this room to say.
@@ -74,8 +81,12 @@ pub(crate) fn route(_: &Site, head: &Head<'_>) -> Option<Result<Routed<Route>, R
         head.method
     };
     let found = segments.route(|segments| find(segments, method, Query::new(head.query)));
-    let for_operators = !matches!(&found, Found::Route(route) if route.is_of_nodes());
-    if head.listener == Listener::P2p && for_operators {
+    let of_nodes = match &found {
+        Found::Route(route) => route.is_of_nodes(),
+        Found::OtherMethods { of_nodes, .. } => *of_nodes,
+        Found::Nothing | Found::Elsewhere => false,
+    };
+    if head.listener == Listener::P2p && !of_nodes {
         return None;
     }
     Some(match found {
@@ -83,10 +94,10 @@ pub(crate) fn route(_: &Site, head: &Head<'_>) -> Option<Result<Routed<Route>, R
             Some(max) => Routed::with_body_of(route, max),
             None => Routed::bare(route),
         }),
-        Found::OtherMethods => Err(refused(Failure::new(
-            Code::MethodNotAllowed,
-            "method not allowed",
-        ))),
+        Found::OtherMethods { allow, .. } => Err(Reply {
+            allow: Some(allow),
+            ..refused(Failure::new(Code::MethodNotAllowed, "method not allowed"))
+        }),
         Found::Nothing => Err(refused(Failure::new(Code::NotFound, "not found"))),
         Found::Elsewhere => return None,
     })
@@ -98,6 +109,8 @@ fn find(segments: &[&str], method: &Method, query: Query<'_>) -> Found {
         return Found::Elsewhere;
     }
     let routes = routes(segments, query);
+    let allow = allow(&routes);
+    let of_nodes = routes.iter().any(|(_, route)| route.is_of_nodes());
     if routes.is_empty() {
         // Nobody else may want other names below `/.well-known`, but they are not ours to refuse.
         return if well_known {
@@ -109,7 +122,27 @@ fn find(segments: &[&str], method: &Method, query: Query<'_>) -> Found {
     routes
         .into_iter()
         .find(|(of, _)| of == method)
-        .map_or(Found::OtherMethods, |(_, route)| Found::Route(route))
+        .map_or(Found::OtherMethods { allow, of_nodes }, |(_, route)| {
+            Found::Route(route)
+        })
+}
+
+/// The methods of these endpoints. Rule: RFC 9110, 15.5.6.
+fn allow(routes: &[(Method, Route)]) -> &'static str {
+    let has = |method: Method| routes.iter().any(|(of, _)| *of == method);
+    match (
+        has(Method::GET),
+        has(Method::POST),
+        has(Method::PUT),
+        has(Method::DELETE),
+    ) {
+        (true, true, ..) => "GET,HEAD,POST",
+        (true, false, true, true) => "GET,HEAD,PUT,DELETE",
+        (true, false, true, false) => "GET,HEAD,PUT",
+        (true, ..) => "GET,HEAD",
+        (false, _, _, true) => "DELETE",
+        (false, ..) => "POST",
+    }
 }
 
 /// Every endpoint at a path, by method.
@@ -124,7 +157,10 @@ fn routes(segments: &[&str], query: Query<'_>) -> Vec<(Method, Route)> {
         [".well-known", "jwks.json"] => vec![get(Request::Jwks)],
         [".well-known", "openid-configuration"] => vec![get(Request::OpenId)],
         ["v1", "bootstrap"] => vec![body(Method::POST, Wanted::Bootstrap)],
-        ["v1", "license"] => vec![get(Request::Licence)],
+        ["v1", "license"] => vec![
+            get(Request::Licence),
+            body(Method::PUT, Wanted::ReplaceLicence),
+        ],
         ["v1", "oauth", "token"] => vec![body(Method::POST, Wanted::Token)],
         ["v1", "credentials"] => vec![
             get(Request::Credentials),
@@ -217,12 +253,29 @@ pub(crate) fn decode(_: &Site, route: Route, body: Bytes) -> Result<Request, Rep
         Wanted::Handshake => Request::Handshake(read::of_node(&body).ok_or_else(of_nodes)?),
         Wanted::MakeCredential => Request::MakeCredential(read::scopes(&body)),
         Wanted::RenamePeer(id) => Request::RenamePeer(id, read::rename(&body)),
+        Wanted::ReplaceLicence => Request::ReplaceLicence(read::licence(&body).map(Box::new)),
         Wanted::Token => Request::Token(form::read(&body)),
     })
 }
 
 pub(crate) fn encode(response: &Response) -> Reply {
-    json(response.status(), bodies::write(response))
+    Reply {
+        challenge: challenge(response),
+        secret: response.tells_secret(),
+        ..json(response.status(), bodies::write(response))
+    }
+}
+
+/// What a caller is to show, who showed nothing good. Rules: RFC 6750, 3; RFC 6749, 5.2.
+fn challenge(response: &Response) -> Option<&'static str> {
+    let Response::Failed(failure) = response else {
+        return None;
+    };
+    (failure.status() == 401).then_some(if *failure == INVALID_CLIENT {
+        "Basic realm=\"peerage\""
+    } else {
+        "Bearer"
+    })
 }
 
 fn refused(failure: Failure) -> Reply {

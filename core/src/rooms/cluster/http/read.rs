@@ -53,11 +53,19 @@ pub(super) fn scopes(body: &[u8]) -> Result<Option<Scopes>, Malformed> {
 pub(super) fn bootstrap(body: &[u8]) -> Result<Bootstrap, Malformed> {
     let body = object(body)?;
     let name = name(&body)?;
-    let Some(Value::Object(licence)) = present(&body, "license") else {
+    let licence = licence_in(&body)?;
+    Ok(Bootstrap { licence, name })
+}
+
+pub(super) fn licence(body: &[u8]) -> Result<SignedLicence, Malformed> {
+    licence_in(&object(body)?)
+}
+
+fn licence_in(body: &Map<String, Value>) -> Result<SignedLicence, Malformed> {
+    let Some(Value::Object(licence)) = present(body, "license") else {
         return Err(Malformed::Licence);
     };
-    let licence = signed_licence(licence).ok_or(Malformed::Licence)?;
-    Ok(Bootstrap { licence, name })
+    signed_licence(licence).ok_or(Malformed::Licence)
 }
 
 fn signed_licence(licence: &Map<String, Value>) -> Option<SignedLicence> {

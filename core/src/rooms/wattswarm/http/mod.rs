@@ -19,6 +19,7 @@ use super::envelope::{Envelope, EnvelopeFault};
 use super::types::{Request, Sent};
 use crate::http::{Head, Reply, Routed, Site};
 use crate::input::Listener;
+use crate::limits::DELIVERY_BODY_MAX;
 
 /// What a path leads to.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +100,11 @@ fn with_body(head: &Head<'_>, reads: Reads) -> Result<Routed<Route>, Reply> {
         let text = "expected a request with `Content-Type: application/json`";
         return Err(show::failure(415, text));
     }
-    Ok(Routed::with_body(Route::Body(reads)))
+    let route = Route::Body(reads);
+    Ok(match reads {
+        Reads::Act | Reads::Contact | Reads::Send => Routed::with_body(route),
+        Reads::Letters | Reads::Notes => Routed::with_body_of(route, DELIVERY_BODY_MAX),
+    })
 }
 
 /// `application/json` or `application/*+json`, with any parameters.
@@ -121,7 +126,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 pub(crate) fn too_large(_: Option<u64>) -> Reply {
-    show::failure(413, "the body is larger than 2 MiB")
+    show::failure(413, "the body is too large")
 }
 
 pub(crate) fn decode(_: &Site, route: Route, body: Bytes) -> Result<Request, Reply> {

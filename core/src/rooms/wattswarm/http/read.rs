@@ -11,11 +11,13 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::super::envelope::{Envelope, EnvelopeFault};
+use super::super::material::Material;
 use super::super::records::{Action, Actor, Json};
-use super::super::types::{Act, Draft, Introduction, Material, Request, Sent};
+use super::super::types::{Act, Draft, Introduction, Request, Sent};
 use super::show::failure;
 use crate::http::Reply;
-use crate::http::query::Query;
+use crate::http::path::percent_decode;
+use crate::limits::AGENT_JSON_DEPTH_MAX;
 
 #[derive(Deserialize)]
 struct ActBody<'a> {
@@ -45,21 +47,24 @@ struct ContactBody {
 }
 
 /// The conversation that a query names, exactly once.
+///
+/// Read as HTML forms write it: pairs are separated by `&` alone, names may be encoded too, a name
+/// without `=` has the empty value.
 pub(super) fn thread(query: Option<&str>) -> Result<Request, Reply> {
-    let text = query.unwrap_or_default();
-    let named = |pair: &&str| {
-        let key = pair.split_once('=').map_or(*pair, |(key, _)| key);
-        key == "thread_id"
+    let mut named = query
+        .unwrap_or_default()
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .filter(|(name, _)| percent_decode(name, true) == "thread_id");
+    let Some((_, thread)) = named.next() else {
+        return Err(failure(400, "missing field `thread_id`"));
     };
-    if text.split('&').filter(named).count() > 1 {
+    if named.next().is_some() {
         return Err(failure(400, "duplicate field `thread_id`"));
     }
-    match Query::new(query).get("thread_id") {
-        Some(thread) => Ok(Request::Messages {
-            thread: thread.as_ref().into(),
-        }),
-        None => Err(failure(400, "missing field `thread_id`")),
-    }
+    Ok(Request::Messages {
+        thread: percent_decode(thread, true).into(),
+    })
 }
 
 pub(super) fn act(body: &[u8]) -> Result<Request, Reply> {
@@ -74,9 +79,14 @@ pub(super) fn act(body: &[u8]) -> Result<Request, Reply> {
 
 pub(super) fn send(body: &[u8]) -> Result<Request, Reply> {
     let body: DraftBody<'_> = parse(body)?;
+    let content = Json(body.content.get().into());
+    if !content.is_shallow() {
+        let text = format!("content nests more than {AGENT_JSON_DEPTH_MAX} levels deep");
+        return Err(failure(400, &text));
+    }
     Ok(Request::Send(Draft {
         remote: body.remote_node_id.into(),
-        content: Json(body.content.get().into()),
+        content,
         envelope: envelope(body.agent_envelope)?,
     }))
 }

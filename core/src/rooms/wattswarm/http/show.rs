@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::super::list::PeerList;
+use super::super::material::Material;
 use super::super::records::{Action, Message, NodeId, PeerRecord, Relations, Relationship, Thread};
 use super::super::shelf::Listing;
-use super::super::types::{Material, Network, Posted, Refusal, Request, Response, Status};
+use super::super::types::{Network, Posted, Refusal, Request, Response, Status};
 use crate::http::{Outgoing, Reply, Site};
 
 const JSON: &str = "application/json";
@@ -291,12 +292,13 @@ impl<'de> Deserialize<'de> for Grouped {
 }
 
 pub(crate) fn encode_request(_: &Site, request: &Request) -> Outgoing {
-    let get = |target: &str| Outgoing {
-        method: Method::GET,
+    let bare = |method: Method, target: &str| Outgoing {
+        method,
         target: target.to_owned(),
         json: false,
         body: Bytes::new(),
     };
+    let get = |target: &str| bare(Method::GET, target);
     let post = |target: &str, body: Vec<u8>| Outgoing {
         method: Method::POST,
         target: target.to_owned(),
@@ -334,8 +336,8 @@ pub(crate) fn encode_request(_: &Site, request: &Request) -> Outgoing {
         Request::Network => get("/api/network/local"),
         Request::OwnContact => get("/api/network/contact-material/local"),
         Request::Relationships => get("/api/peers/relationships"),
-        Request::Run(true) => post("/api/node/up", Vec::new()),
-        Request::Run(false) => post("/api/node/down", Vec::new()),
+        Request::Run(true) => bare(Method::POST, "/api/node/up"),
+        Request::Run(false) => bare(Method::POST, "/api/node/down"),
         Request::Send(draft) => {
             let envelope = draft.envelope.as_ref().and_then(|sent| raw(&sent.raw.0));
             let body = json_of(&[

@@ -8,6 +8,7 @@ use super::super::types::{Act, Draft, Request};
 use super::*;
 use crate::commons::network::ChainwebVersion;
 use crate::http::{Reception, receive};
+use crate::limits::AGENT_JSON_DEPTH_MAX;
 use crate::rooms;
 
 const SITE: Site = Site {
@@ -84,6 +85,31 @@ fn methods_that_a_path_lacks_are_named() {
                 "{path}"
             );
             assert!(reply.body.is_empty());
+        }
+    }
+}
+
+#[test]
+fn paths_are_spelled_in_one_way() {
+    for path in [
+        "/api",
+        "/api/",
+        "/api//peers/list",
+        "/api/peers/list/",
+        "/api/peers/list//",
+        "/api/peers/%6Cist",
+        "/api/peers%2Flist",
+        "/api/Peers/list",
+        "/API/peers/list",
+        "/api/peers/list;x",
+        "/api/peers/./list",
+        "/api/peers",
+        "/api/node",
+        "//api/peers/list",
+    ] {
+        for method in ["GET", "POST", "OPTIONS"] {
+            let found = status(send(Listener::Api, method, path, TYPE, "{}"));
+            assert_eq!(found, 404, "{method} {path}");
         }
     }
 }
@@ -169,6 +195,23 @@ fn bodies_are_refused_by_what_is_wrong_with_them() {
 }
 
 #[test]
+fn content_nests_no_deeper_than_clients_read_where_it_is_shown() {
+    let post = |levels: u32| {
+        let levels = levels as usize;
+        let deep = format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let body = format!(r#"{{"remote_node_id":"a","content":{deep}}}"#);
+        post("/api/peers/dm/messages", &body)
+    };
+    assert_eq!(status(post(AGENT_JSON_DEPTH_MAX)), 200);
+    for levels in [AGENT_JSON_DEPTH_MAX + 1, 126] {
+        let reply = post(levels).expect_err("too deep");
+        assert_eq!(reply.status.as_u16(), 400);
+        let text = core::str::from_utf8(&reply.body).expect("text");
+        assert!(text.contains("more than 120 levels"), "{text}");
+    }
+}
+
+#[test]
 fn content_types_are_json_or_not() {
     let body = r#"{"remote_node_id":"a","action":"request"}"#;
     for (value, expected) in [
@@ -205,6 +248,26 @@ fn a_conversation_is_named_once() {
     assert_eq!(get("?thread_id=a&thread_id=b"), 400);
     assert_eq!(get("?thread_id="), 200);
     assert_eq!(get("?thread_id=dm:a&x=1"), 200);
+    assert_eq!(get("?Thread_id=a"), 400);
+    assert_eq!(get("?thread%5Fid=a&thread_id=b"), 400);
+    let thread = |query: &str| {
+        let target = format!("{path}?{query}");
+        match send(Listener::Api, "GET", &target, None, "") {
+            Ok(rooms::Request::Wattswarm(Request::Messages { thread })) => thread.to_string(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (query, expected) in [
+        ("thread_id", ""),
+        ("thread_id=", ""),
+        ("&&thread_id=dm%3Aa&", "dm:a"),
+        ("x=thread_id&thread%5fid=a+b%2Bc", "a b+c"),
+        ("thread_id=a;thread_id=b=c", "a;thread_id=b=c"),
+        ("thread_id=100%&x", "100%"),
+        ("thread_id=%C3%A9%ff", "é\u{fffd}"),
+    ] {
+        assert_eq!(thread(query), expected, "{query}");
+    }
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::cipher::Names;
 use super::super::records::{Direction, MessageKind};
 use super::super::relationship::{Bond, Sides};
+use super::super::{Parcel, ids};
 use super::*;
 use crate::input::{CallError, RequestId};
 use crate::output::{Endpoint, Trust};
@@ -27,23 +29,40 @@ enum Flight {
 }
 
 /// Two nodes that were introduced to each other.
-struct Duo {
-    nodes: [Script; 2],
+pub(super) struct Duo {
+    pub(super) nodes: [Script; 2],
     lives: [u32; 2],
     flights: Vec<Flight>,
     asked: BTreeMap<(usize, RequestId), (u32, CallId, rooms::Request)>,
     luck: Stream,
-    seen: BTreeSet<&'static str>,
+    pub(super) seen: BTreeSet<&'static str>,
 }
 
-const IDS: [u8; 2] = [1, 2];
+/// The node whose id is the smaller one is first.
+pub(super) const IDS: [u8; 2] = [2, 1];
 
 impl Duo {
-    fn new(seed: u8) -> Self {
-        let mut nodes = IDS.map(|n| started(config(n)));
+    pub(super) fn new(seed: u8) -> Self {
+        let mut duo = Self::one_sided(seed);
+        let [first, second] = &mut duo.nodes;
+        introduce(second, first, IDS[0]);
+        duo
+    }
+
+    /// Only the first node knows where the other one is.
+    pub(super) fn one_sided(seed: u8) -> Self {
+        Self::tuned(seed, |_| {})
+    }
+
+    fn tuned(seed: u8, tune: impl Fn(&mut Config)) -> Self {
+        let mut nodes = IDS.map(|n| {
+            let mut config = config(n);
+            tune(&mut config);
+            started(config)
+        });
         let [first, second] = &mut nodes;
-        introduce(first, second, 2);
-        introduce(second, first, 1);
+        introduce(first, second, IDS[1]);
+        assert!(node(IDS[0]) < node(IDS[1]));
         Self {
             nodes,
             lives: [0; 2],
@@ -54,7 +73,7 @@ impl Duo {
         }
     }
 
-    fn other(place: usize) -> NodeId {
+    pub(super) fn other(place: usize) -> NodeId {
         node(IDS[1 - place])
     }
 
@@ -130,7 +149,7 @@ impl Duo {
         }
     }
 
-    fn operate(&mut self, place: usize, request: Request) -> Response {
+    pub(super) fn operate(&mut self, place: usize, request: Request) -> Response {
         let (_, input) = self.nodes[place].request(operator(), request.into());
         let outputs = self.nodes[place].run(input);
         let response = responses(&outputs)
@@ -143,21 +162,21 @@ impl Duo {
         response.expect("operators are answered at once")
     }
 
-    fn act(&mut self, place: usize, action: Action) -> Response {
+    pub(super) fn act(&mut self, place: usize, action: Action) -> Response {
         self.operate(
             place,
             act_with(&Self::other(place), action, plain_envelope()),
         )
     }
 
-    fn advance(&mut self, by: Duration) {
+    pub(super) fn advance(&mut self, by: Duration) {
         for place in 0..2 {
             let outputs = self.nodes[place].advance(by);
             self.note(place, outputs);
         }
     }
 
-    fn restart(&mut self, place: usize) {
+    pub(super) fn restart(&mut self, place: usize) {
         let rows = self.nodes[place].durable();
         let now = self.nodes[place].now;
         let mut again = Script::restore(config(IDS[place]), rows);
@@ -171,7 +190,7 @@ impl Duo {
     }
 
     /// Nothing goes wrong any more.
-    fn calm(&mut self) {
+    pub(super) fn calm(&mut self) {
         for _ in 0..40 {
             let mut landed = 0;
             while !self.flights.is_empty() {
@@ -184,7 +203,7 @@ impl Duo {
         }
     }
 
-    fn bond(&self, place: usize) -> Bond {
+    pub(super) fn bond(&self, place: usize) -> Bond {
         let room = &self.nodes[place].node.rooms().wattswarm.0;
         room.pairs
             .get(&Self::other(place))
@@ -193,7 +212,7 @@ impl Duo {
     }
 
     /// Both must see the same, each from its side.
-    fn agree(&self) {
+    pub(super) fn agree(&self) {
         let swap = |sides: Sides| Sides {
             local: sides.remote,
             remote: sides.local,
@@ -205,14 +224,22 @@ impl Duo {
         };
         let (one, two) = (self.bond(0), self.bond(1));
         let last = |bond: &Bond| bond.last.map(|(action, by, _)| (action, by));
-        let mirrored = last(&two).map(|(action, actor)| (action, by(actor)));
+        let both = Sides {
+            local: true,
+            remote: true,
+        };
+        let mirrored = match last(&two) {
+            // Of two requests that crossed each side shows its own.
+            Some((Action::Request, Actor::Local)) if two.asked == both => last(&one),
+            of_two => of_two.map(|(action, actor)| (action, by(actor))),
+        };
         assert_eq!(
             (one.state, last(&one), one.asked, one.blocked),
             (two.state, mirrored, swap(two.asked), swap(two.blocked)),
         );
     }
 
-    fn messages(&mut self, place: usize) -> Vec<Arc<Message>> {
+    pub(super) fn messages(&mut self, place: usize) -> Vec<Arc<Message>> {
         let (own, other) = (node(IDS[place]), Self::other(place));
         let all = messages(&mut self.nodes[place], own.as_str(), other.as_str());
         let written = all
@@ -241,7 +268,7 @@ fn a_request_and_its_acceptance_show_on_both_sides() {
     // The side that asked has nothing to accept.
     let text = format!(
         "cannot accept relationship for remote_node_id={}: the request is not the other side's",
-        node(2)
+        Duo::other(0)
     );
     assert_eq!(refusal(&duo.act(0, Action::Accept)), text);
     duo.act(1, Action::Accept);
@@ -290,10 +317,21 @@ fn each_action_reaches_the_other_side() {
 fn requests_that_cross_can_be_accepted_by_either_side() {
     for acceptor in 0..2 {
         let mut duo = Duo::new(1);
-        duo.act(0, Action::Request);
-        duo.act(1, Action::Request);
+        let asked = [0, 1].map(|place| {
+            duo.act(place, Action::Request);
+            let at = relationships(&mut duo.nodes[place])[0].requested_at;
+            duo.advance(Duration::from_secs(1));
+            at
+        });
         duo.calm();
         duo.agree();
+        for (place, asked) in asked.into_iter().enumerate() {
+            // Each side shows its own request and what the other one said with its.
+            let shown = &relationships(&mut duo.nodes[place])[0];
+            assert_eq!(shown.initiated_by, Actor::Local);
+            assert_eq!((shown.requested_at, Some(shown.updated_at)), (asked, asked));
+            assert!(shown.agent_envelope.is_some());
+        }
         assert!(matches!(
             duo.act(acceptor, Action::Accept),
             Response::Queued { .. }
@@ -334,7 +372,7 @@ fn an_acceptance_that_crosses_a_cancellation_ends_alike_on_both_sides() {
     duo.agree();
 }
 
-fn befriended(seed: u8) -> Duo {
+pub(super) fn befriended(seed: u8) -> Duo {
     let mut duo = Duo::new(seed);
     duo.act(0, Action::Request);
     duo.calm();
@@ -377,6 +415,54 @@ fn a_message_arrives_as_it_was_sent() {
         assert_eq!(arrived.acknowledged_at, Some(arrived.created_at));
         assert_eq!(arrived.direction, Direction::Inbound);
     }
+}
+
+/// Goal: the id of an event is that of the bytes that travel, however often they do.
+#[test]
+fn an_event_is_named_by_what_is_sent() {
+    let mut duo = befriended(1);
+    let answer = duo.operate(0, write(&Duo::other(0), "\"secret\""));
+    let Response::Sent(posted) = answer else {
+        panic!("not sent: {answer:?}");
+    };
+    let letter = |duo: &mut Duo| match duo.flights.pop() {
+        Some(Flight::Ask {
+            request: rooms::Request::Wattswarm(Request::Deliver(delivery)),
+            ..
+        }) => match &delivery.parcel {
+            Parcel::Letters(letters) => letters[0].clone(),
+            Parcel::Notes(_) => panic!("no letters"),
+        },
+        _ => panic!("no delivery"),
+    };
+    let first = letter(&mut duo);
+    let ciphertext = first.encrypted.unpack().expect("sealed").ciphertext;
+    let (own, other) = (node(IDS[0]), node(IDS[1]));
+    let names = Names {
+        sender: own.as_str(),
+        recipient: other.as_str(),
+        thread: &posted.thread_id,
+        message: &posted.message_id,
+    };
+    let id = ids::event_id(&names, first.created_at, &ciphertext);
+    assert_eq!(*posted.event_id, *id);
+    duo.advance(Duration::from_secs(30));
+    assert_eq!(letter(&mut duo), first, "a repeated message is the same");
+    duo.restart(0);
+    duo.advance(Duration::from_secs(30));
+    assert_eq!(letter(&mut duo), first, "also after a restart");
+    // Another message is sealed under another nonce.
+    duo.operate(0, write(&Duo::other(0), "\"secret\""));
+    duo.calm();
+    let nonces: BTreeSet<[u8; 12]> = duo
+        .messages(0)
+        .iter()
+        .map(|message| {
+            let message = &message.message_id;
+            Names { message, ..names }.nonce()
+        })
+        .collect();
+    assert_eq!(nonces.len(), 2);
 }
 
 #[test]
@@ -424,6 +510,27 @@ fn a_message_that_crosses_a_removal_is_dropped() {
     assert!(duo.seen.contains("wattswarm_message_refused"));
 }
 
+/// Goal: a pause that ends while nothing can go out is over for what comes later.
+#[test]
+fn an_action_goes_out_after_a_message_was_tried_in_vain() {
+    let mut duo = befriended(1);
+    duo.operate(0, write(&Duo::other(0), "1"));
+    let Some(Flight::Ask { call, .. }) = duo.flights.pop() else {
+        panic!("no call");
+    };
+    let outputs = duo.nodes[0].fail(call, CallError::Refused);
+    duo.note(0, outputs);
+    // The relationship ends before the next attempt, so the message has to wait.
+    duo.act(1, Action::Remove);
+    duo.calm();
+    duo.act(0, Action::Request);
+    assert_eq!(duo.flights.len(), 1, "the request is not held back");
+    duo.calm();
+    duo.act(1, Action::Accept);
+    duo.calm();
+    assert_eq!(duo.messages(1).len(), 1);
+}
+
 #[test]
 fn a_call_that_speaks_for_another_node_is_refused() {
     let mut duo = Duo::new(1);
@@ -444,7 +551,7 @@ fn an_answer_of_somebody_else_is_no_answer() {
     let mut duo = Duo::new(1);
     let (_, input) = duo.nodes[0].request(
         operator(),
-        act_with(&node(2), Action::Request, plain_envelope()).into(),
+        act_with(&Duo::other(0), Action::Request, plain_envelope()).into(),
     );
     let outputs = duo.nodes[0].run(input);
     let call = calls_of(&outputs)[0];
@@ -457,12 +564,12 @@ fn an_answer_of_somebody_else_is_no_answer() {
 #[test]
 fn nothing_passes_while_a_ban_lasts_and_all_goes_on_after_it() {
     let mut duo = befriended(1);
-    duo.nodes[0].ask(operator(), ban(addr(2)));
+    duo.nodes[0].ask(operator(), ban(addr(IDS[1])));
     assert!(!peers(&mut duo.nodes[0])[0].connected);
     duo.operate(0, write(&Duo::other(0), "1"));
     duo.advance(Duration::from_secs(60));
     assert!(duo.flights.is_empty(), "nobody is called who is banned");
-    let (_, input) = duo.nodes[0].request(operator(), unban(addr(2)));
+    let (_, input) = duo.nodes[0].request(operator(), unban(addr(IDS[1])));
     let outputs = duo.nodes[0].run(input);
     duo.note(0, outputs);
     duo.calm();
@@ -525,39 +632,54 @@ fn nodes_that_take_nothing_are_called_after_a_pause() {
     assert!(calls > 20, "{calls}");
 }
 
+/// Goal: what a node sends along may be too much to keep, and its actions count all the same.
 #[test]
-fn requests_with_ids_have_records_of_their_own() {
-    let mut duo = Duo::new(1);
-    let (first, second) = (about("r-1"), about("r-2"));
-    for sent in [&first, &second, &first] {
-        let request = act_with(&Duo::other(0), Action::Request, sent.clone());
-        assert!(matches!(duo.operate(0, request), Response::Queued { .. }));
-        duo.calm();
-    }
-    assert_eq!(relationships(&mut duo.nodes[1]).len(), 2);
-    duo.operate(1, act_with(&Duo::other(1), Action::Accept, first.clone()));
-    duo.calm();
-    duo.operate(1, act_with(&Duo::other(1), Action::Reject, second.clone()));
-    duo.calm();
-    let states = |script: &mut Script| -> BTreeSet<State> {
-        let records = relationships(script);
-        records
-            .iter()
-            .map(|record| record.relationship_state)
-            .collect()
+fn envelopes_without_room_are_not_kept() {
+    let long = |id: usize| {
+        let text = "x".repeat(1_000);
+        envelope(&format!(
+            r#"{{"protocol":"p","message":{{"request_id":"r-{id}","text":"{text}"}}}}"#
+        ))
     };
-    let both = BTreeSet::from([State::Accepted, State::Rejected]);
-    for place in 0..2 {
-        assert_eq!(states(&mut duo.nodes[place]), both);
-        assert_eq!(duo.bond(place).state, State::Accepted);
+    for (total, per_peer) in [(usize::MAX / 16, 5_000), (8_000, usize::MAX / 2)] {
+        let mut duo = Duo::tuned(1, |config| {
+            if config.address == addr(IDS[1]) {
+                config.limits.relationship_bytes_max = total;
+                config.limits.relationship_bytes_per_peer_max = per_peer;
+            }
+        });
+        for id in 0..10 {
+            duo.operate(0, act_with(&Duo::other(0), Action::Request, long(id)));
+            duo.calm();
+        }
+        let of_node = relationships(&mut duo.nodes[1]);
+        let kept = of_node
+            .iter()
+            .filter(|record| record.agent_envelope.is_some());
+        assert_eq!(of_node.len(), 10, "every action counts");
+        let kept = kept.count();
+        assert!((3..=5).contains(&kept), "{kept} envelopes are kept");
+        let bytes = duo.nodes[1].gauge("wattswarm_relationship_bytes");
+        assert!(bytes < 8_000, "{bytes}");
+        assert!(duo.seen.contains("wattswarm_table_full"));
+        // What is kept is the same after a restart, and what is counted too.
+        let config = Config::clone(duo.nodes[1].node.config());
+        duo.nodes[1] = Script::restore(config, duo.nodes[1].durable());
+        assert_eq!(duo.nodes[1].gauge("wattswarm_relationship_bytes"), bytes);
+        duo.act(0, Action::Block);
+        duo.calm();
+        assert_eq!(duo.bond(1).state, State::Blocked);
     }
-    let again = duo.operate(1, act_with(&Duo::other(1), Action::Cancel, second));
-    let text = "cannot cancel peer relationship request_id=r-2 from state=rejected";
-    assert_eq!(refusal(&again), text);
-    duo.act(0, Action::Block);
-    duo.calm();
-    assert_eq!(relationships(&mut duo.nodes[1]).len(), 1);
-    duo.agree();
+}
+
+#[test]
+fn an_operator_is_told_when_there_is_no_room_for_an_envelope() {
+    let mut duo = Duo::tuned(1, |config| config.limits.relationship_bytes_max = 2_000);
+    let text = "x".repeat(1_900);
+    let sent = envelope(&format!(r#"{{"protocol":"p","message":"{text}"}}"#));
+    let answer = duo.operate(0, act_with(&Duo::other(0), Action::Request, sent));
+    assert_eq!(refusal(&answer), "no room for more agent envelopes");
+    assert!(relationships(&mut duo.nodes[0]).is_empty());
 }
 
 /// Goal: whatever is lost, repeated, late or cut off, both sides see the same in the end, and every

@@ -1,0 +1,71 @@
+//! `peerage grin …`: the wallet of a data directory, and what its owner does with a running node. Made
+//! for devnets: it shows coins, and spends them to itself.
+
+mod client;
+mod coins;
+mod spend;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use peerage_core::mw::Wallet;
+use serde_json::json;
+
+use self::client::Api;
+use crate::cli::{GrinNode, GrinSeed, GrinSpend};
+
+pub(crate) use self::client::secret_of;
+
+/// The words of the wallet's seed.
+pub(crate) fn seed(args: &GrinSeed) -> Result<String> {
+    Ok(Wallet::words(&seed_in(&args.data)?)?)
+}
+
+/// What the wallet has, as JSON.
+pub(crate) fn balance(args: &GrinNode) -> Result<String> {
+    let (api, wallet) = open(args)?;
+    let purse = coins::find(&api, &wallet)?;
+    let sum = |mature: bool| {
+        let coins = purse
+            .coins
+            .iter()
+            .filter(|it| it.is_mature(purse.height) == mature);
+        let values: Vec<u64> = coins.map(|it| it.coin.value).collect();
+        json!({ "coins": values.len(), "grin": grin(values.iter().sum()) })
+    };
+    let said = json!({ "height": purse.height, "mature": sum(true), "immature": sum(false) });
+    Ok(said.to_string())
+}
+
+/// Spends coins, and tells of the transaction as JSON.
+pub(crate) fn spend(args: &GrinSpend) -> Result<String> {
+    let (api, wallet) = open(&args.node)?;
+    let purse = coins::find(&api, &wallet)?;
+    let spent = spend::plan(args, &purse)?;
+    let transaction = spent.sign(&wallet)?;
+    api.push(&transaction, args.fluff)?;
+    spent.describe(&wallet, &transaction)
+}
+
+fn open(args: &GrinNode) -> Result<(Api, Wallet)> {
+    let wallet = Wallet::from_seed(&seed_in(&args.data)?)?;
+    let secret = args.api_secret_file.as_deref().map(secret_of).transpose()?;
+    Ok((Api::new(&args.node, secret.as_ref()), wallet))
+}
+
+fn seed_in(data: &Path) -> Result<[u8; 32]> {
+    if !data.is_dir() {
+        bail!(
+            "there is no data directory {}; name one with --data",
+            data.display()
+        );
+    }
+    peerage_io::grin_seed(data).context("cannot read the seed")
+}
+
+/// Nanogrin as grin.
+fn grin(nanogrin: u64) -> String {
+    format!("{}.{:09}", nanogrin / NANOGRIN, nanogrin % NANOGRIN)
+}
+
+const NANOGRIN: u64 = 1_000_000_000;
