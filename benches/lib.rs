@@ -39,6 +39,12 @@ impl Bench {
     /// A node of the development network with nothing in it.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// As [`Self::new`], with other settings.
+    #[must_use]
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
         let now = Now {
             mono: Instant::ZERO,
             wall: WallTime::from_secs(EPOCH_S),
@@ -48,11 +54,13 @@ impl Bench {
             public_key: PublicKey([2; 32]),
             secret: [3; 32],
         };
-        let config = Config::new(
+        let mut config = Config::new(
             ChainwebVersion::Development,
             identity,
             addr("10.0.0.1", 1789),
         );
+        config.grin.links_max = 0;
+        change(&mut config);
         let node =
             Node::restore(config, Seed([7; 32]), now, Vec::new()).expect("no rows, no damage");
         Self {
@@ -80,16 +88,22 @@ impl Bench {
         bench
     }
 
-    /// One request, as `handle` sees it. The outputs stay in the outbox until [`Self::settle`].
+    /// One request of an operator, as `handle` sees it. The outputs stay in the outbox until
+    /// [`Self::settle`].
     pub fn handle(&mut self, request: Request) {
-        self.next += 1;
-        let id = RequestId(self.next);
         let from = Caller {
             addr: ([127, 0, 0, 1], 40_000).into(),
             listener: Listener::Api,
             authorization: None,
             cert: None,
         };
+        self.handle_as(from, request);
+    }
+
+    /// As [`Self::handle`], of anybody.
+    pub fn handle_as(&mut self, from: Caller, request: Request) {
+        self.next += 1;
+        let id = RequestId(self.next);
         self.node.handle(
             self.now,
             Input::Request { id, from, request },
@@ -136,6 +150,18 @@ impl Bench {
         self.node.handle(self.now, input, &mut self.out);
     }
 
+    /// One of the node's sizes.
+    #[must_use]
+    pub fn gauge(&self, name: &str) -> u64 {
+        let mut found = 0;
+        self.node.gauges(&mut |of, value| {
+            if of == name {
+                found = value;
+            }
+        });
+        found
+    }
+
     /// A request and its answer.
     pub fn ask(&mut self, request: Request) -> Response {
         self.handle(request);
@@ -163,6 +189,15 @@ pub fn info(number: usize) -> PeerInfo {
         Some(Fingerprint(id)),
         addr(&format!("85.238.{a}.{b}"), 1789),
     )
+}
+
+/// The key of the `number`-th node.
+#[must_use]
+pub fn node_key(number: usize) -> PublicKey {
+    let mut key = [0xaa; 32];
+    // Spread, so that nodes do not come in the order of their ids.
+    key[..8].copy_from_slice(&number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+    PublicKey(key)
 }
 
 /// Signed transactions for chain 0 of the development network, numbered from `first`.

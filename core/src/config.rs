@@ -1,6 +1,7 @@
 //! What an operator may set, as the node sees it.
 
 pub mod cluster;
+pub mod grin;
 
 use crate::commons::address::{HostAddr, PeerInfo};
 use crate::commons::network::ChainwebVersion;
@@ -35,6 +36,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// How WattSwarm's relationships and messages are treated.
     pub wattswarm: Wattswarm,
+    /// The node's Mimblewimble chain.
+    pub grin: grin::Grin,
     /// The bounds of all tables and queues.
     pub limits: Limits,
 }
@@ -159,6 +162,7 @@ impl Config {
             gas_price_min: GAS_PRICE_MIN,
             sessions: Sessions::default(),
             wattswarm: Wattswarm::default(),
+            grin: grin::Grin::default(),
             limits: Limits::default(),
         }
     }

@@ -130,10 +130,12 @@ pub mod rows;
 pub mod secret;
 pub mod time;
 pub mod verify;
+pub mod work;
 
 mod calls;
 mod cx;
 mod gate;
+mod hex;
 mod node;
 mod outbox;
 mod slots;
@@ -153,5 +155,6 @@ pub use input::{
 pub use node::{Node, RestoreError, Standing};
 pub use outbox::Outbox;
 pub use output::{Endpoint, Output, Part, Trust, Via};
+pub use peerage_mw as mw;
 pub use rng::Seed;
 pub use rooms::{Event, Request, Response, Row, Scope};

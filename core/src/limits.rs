@@ -126,6 +126,107 @@ pub const DELIVERY_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Failed deliveries after which a waiting message is shown as failed. Source: WattSwarm, 10.
 pub const DELIVERY_ATTEMPTS_MAX: u32 = 10;
 
+/// Pause between two greetings of a linked peer, from and below this many microseconds. Source: Grin
+/// pings every 10 s.
+pub const GRIN_GREET_INTERVAL: (u64, u64) = (9_000_000, 11_000_000);
+/// How long a linked peer may be silent.
+pub const GRIN_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long an answer of a linked peer may take.
+pub const GRIN_CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a peer is not asked that did not give what it claims to have.
+pub const GRIN_REST: Duration = Duration::from_secs(5);
+/// How often in a row a linked peer may fail to give what it claims to have.
+pub const GRIN_MISSES_MAX: u32 = 3;
+/// Characters of a peer's user agent that are kept.
+pub const GRIN_AGENT_CHARS_MAX: usize = 128;
+/// Peers of which something is known besides what the common table has.
+pub const GRIN_BOOK_MAX: usize = 4_096;
+/// Seconds after which a peer that cannot be linked is forgotten. Source: Grin, 14 days.
+pub const GRIN_DEFUNCT_AGE_SECS: u64 = 14 * 86_400;
+/// Missing blocks that are asked for at a time, of all peers together.
+pub const GRIN_AHEAD_MAX: usize = 128;
+/// Transactions that are being checked.
+pub const GRIN_CHECKS_MAX: usize = 1_024;
+/// Turns that a transaction of a former run has for finding those on which it depends.
+pub const GRIN_RELOAD_TURNS: u8 = 4;
+/// How often the stem pool is looked at. Source: Grin `DANDELION_MONITOR`, 10 s.
+pub const GRIN_MONITOR_INTERVAL: Duration = Duration::from_secs(10);
+/// Attempts at a proof of work that are made in one go: some 4 ms on the automated-testing chain.
+pub const GRIN_ATTEMPTS: u32 = 64;
+/// Peers that a node calls by itself over its Mimblewimble chain. Source: Grin's preferred number of
+/// outbound peers.
+pub const GRIN_LINKS_MAX: usize = 8;
+/// Peers that may have called us and count as connected. Source: Grin, 128 and a buffer of 8.
+pub const GRIN_INBOUND_MAX: usize = 136;
+/// Headers in one answer to another node. Source: Grin `MAX_BLOCK_HEADERS` is 512; ours are checked
+/// in one go.
+pub const GRIN_HEADERS_MAX: usize = 64;
+/// Hashes in a locator. Source: Grin `MAX_LOCATORS`.
+pub const GRIN_LOCATOR_MAX: usize = 20;
+/// Blocks in one answer to another node.
+pub const GRIN_BLOCKS_MAX: usize = 16;
+/// Bytes of a block or a transaction as nodes send it. The heaviest block of a test chain has eleven
+/// outputs.
+pub const GRIN_ITEM_BYTES_MAX: usize = 64 * 1024;
+/// Headers and blocks beside the main chain. The ones with the least work make room.
+pub const GRIN_SIDE_MAX: usize = 4_096;
+/// Names of blocks that are known to be bad; the oldest make room.
+pub const GRIN_BAD_MAX: usize = 4_096;
+/// Blocks that a reorganisation may take back at once. Ours: it is done while nobody else is served,
+/// at about half a millisecond a block.
+pub const GRIN_REORG_MAX: usize = 1_000;
+/// Blocks that one step of a long answer looks at.
+pub const GRIN_SLICE_BLOCKS: usize = 16;
+/// Outputs that one step of a long answer looks at.
+pub const GRIN_SLICE_OUTPUTS: usize = 500;
+/// Long answers under way at the same time.
+pub const GRIN_SCANS_MAX: usize = 64;
+/// Heights that one answer may span. Ours: the original has no bound.
+pub const GRIN_HEIGHTS_MAX: u64 = 10_000;
+/// Outputs in one answer. Source: Grin, for its traversals.
+pub const GRIN_OUTPUTS_MAX: u64 = 10_000;
+/// Commitments that one question may name. Ours: stock wallets name at most 500.
+pub const GRIN_IDS_MAX: usize = 4_096;
+/// Blocks that one step of a validation replays.
+pub const GRIN_REPLAY_BLOCKS: usize = 64;
+/// Requests that wait for one validation.
+pub const GRIN_WAITERS_MAX: usize = 64;
+/// Bytes of a pushed transaction: hexadecimal digits in JSON.
+pub const GRIN_PUSH_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of what a node says of itself to another.
+pub const GRIN_HELLO_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of each text in it, and of the text of a node's failure.
+pub const GRIN_TEXT_MAX: usize = 256;
+/// Transactions of a former run that are checked at a time.
+pub const GRIN_RELOAD_MAX: usize = 64;
+/// Transactions on which one may depend for going into the same block as they. Ours.
+pub const GRIN_ANCESTORS_MAX: usize = 64;
+/// Transactions that one step after a reorganisation takes in again.
+pub const GRIN_POOL_SLICE: usize = 256;
+/// How long a spread transaction is remembered, in case a reorganisation takes it out of the chain.
+/// Source: Grin `reorg_cache_period`, 30 minutes.
+pub const GRIN_REORG_CACHE_AGE: Duration = Duration::from_secs(30 * 60);
+/// Bytes that waiting transactions may take, in the pool and in its stem each. Ours: the original
+/// counts transactions only.
+pub const GRIN_POOL_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Transactions that are looked at for one block.
+pub const GRIN_PICK_LOOKS_MAX: usize = 2_048;
+/// Transactions in a row for which a block has no room before it counts as full.
+pub const GRIN_PICK_MISSES_MAX: usize = 64;
+/// How long an epoch of Dandelion lasts. Source: Grin `DANDELION_EPOCH_SECS`.
+pub const GRIN_EPOCH: Duration = Duration::from_secs(600);
+/// How many epochs of a hundred pass transactions on unseen. Source: Grin
+/// `DANDELION_STEM_PROBABILITY`.
+pub const GRIN_STEM_PERCENT: u64 = 90;
+/// For how long stem transactions are collected to be spread as one. Source: Grin
+/// `DANDELION_AGGREGATION_SECS`.
+pub const GRIN_COLLECT: Duration = Duration::from_secs(30);
+/// How long others have for spreading a stem transaction, at least. Source: Grin
+/// `DANDELION_EMBARGO_SECS`.
+pub const GRIN_EMBARGO_MIN: Duration = Duration::from_secs(180);
+/// What luck adds to that at most. Source: Grin, 30 s.
+pub const GRIN_EMBARGO_LUCK: Duration = Duration::from_secs(30);
+
 /// Bytes of a request body of the cluster API.
 pub const CLUSTER_BODY_MAX: usize = 64 * 1024;
 /// Bytes of a gossip message between nodes of a cluster.
@@ -165,6 +266,11 @@ pub const DISCOVERIES_MAX: usize = 8;
 /// Attempts to tell a peer that this node leaves.
 pub const FAREWELLS_MAX: u32 = 3;
 
+const _: () = assert!(
+    GRIN_HEADERS_MAX < GRIN_SIDE_MAX / 2,
+    "headers must not crowd each other out"
+);
+
 /// The bounds of one node's tables and queues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -176,6 +282,8 @@ pub struct Limits {
     pub calls_per_peer_max: usize,
     /// Nodes whose contact material is kept.
     pub contacts_max: usize,
+    /// Transactions of a Mimblewimble pool; as many again may wait in its stem. Source: Grin, 50,000.
+    pub grin_pool_max: usize,
     /// Commits that are issued and not yet durable; beyond it requests are refused.
     pub commits_max: u64,
     /// Bytes of direct messages, in all.
@@ -202,7 +310,8 @@ pub struct Limits {
     pub probes_per_source_max: usize,
     /// Transactions that wait to be pushed to one peer.
     pub push_queue_max: usize,
-    /// Nodes with which there is or was a relationship. A tenth is kept for the operator's own.
+    /// Nodes with which there is or was a relationship, about 900 bytes each. A tenth is kept for the
+    /// operator's own.
     pub relationships_max: usize,
     /// Bytes of agent envelopes and contact material that are kept for relationships, in all. A tenth is
     /// kept for the operator's own.
@@ -229,6 +338,7 @@ impl Default for Limits {
             calls_max: 2_048,
             calls_per_peer_max: 64,
             contacts_max: 100_000,
+            grin_pool_max: 50_000,
             commits_max: 4_096,
             message_bytes_max: 1024 * 1024 * 1024,
             message_bytes_per_thread_max: 64 * 1024 * 1024,
@@ -270,6 +380,11 @@ const _: () = assert!(
 const _: () = assert!(GOSSIP_RECORDS_MAX * 1_000 <= GOSSIP_BODY_MAX);
 const _: () = assert!(
     GOSSIP_BODY_MAX <= BODY_BYTES_MAX,
+    "an answer must be readable"
+);
+const _: () = assert!(
+    GRIN_BLOCKS_MAX * (GRIN_ITEM_BYTES_MAX + 4) <= BODY_BYTES_MAX
+        && GRIN_HEADERS_MAX * 1_024 <= BODY_BYTES_MAX,
     "an answer must be readable"
 );
 const _: () = assert!(AGENT_JSON_DEPTH_MAX + 8 <= DEPTH_MAX);

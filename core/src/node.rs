@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use peerage_mw::Chain;
+
 use crate::calls::Calls;
 use crate::commons::bans::Bans;
 use crate::commons::peers::Peers;
@@ -46,6 +48,20 @@ pub enum RestoreError {
         what: &'static str,
         /// What it said.
         text: String,
+    },
+    /// The stored blocks and transactions are of another Mimblewimble chain than the node is told to
+    /// run.
+    #[error(
+        "the stored blocks are of the chain {}, and the node is told to run {}: name that chain, or \
+         another data directory",
+        stored.name(),
+        told.name()
+    )]
+    OtherChain {
+        /// Whose they are.
+        stored: Chain,
+        /// What the settings say.
+        told: Chain,
     },
     /// The bytes are not a row.
     #[error(transparent)]

@@ -16,6 +16,7 @@ use crate::rooms::chainweb_mempool::signature::{self, SignatureFault};
 use crate::rooms::wattswarm::envelope::{ClaimFault, Claims};
 use crate::rooms::{Scope, Then};
 use crate::slots::Slots;
+use crate::work::{self, Done, Work};
 
 /// Something to check that takes more than 20 µs.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub enum VerifyJob {
     Command(Arc<Command>),
     /// What an agent signed in an envelope.
     Envelope(Arc<Claims>),
+    /// What takes long with Mimblewimble, checks and other things.
+    Mimblewimble(Work),
     /// Ed25519 signatures, each for itself.
     Signatures(Arc<[Signed]>),
 }
@@ -57,6 +60,8 @@ pub enum Verdict {
     Command(Result<(), SignatureFault>),
     /// For [`VerifyJob::Envelope`].
     Envelope(Result<(), ClaimFault>),
+    /// For [`VerifyJob::Mimblewimble`].
+    Mimblewimble(Done),
     /// For [`VerifyJob::Signatures`]: which of them are good, in their order.
     Signatures(Vec<bool>),
 }
@@ -68,6 +73,7 @@ impl VerifyJob {
         match self {
             Self::Command(command) => *command.digest(),
             Self::Envelope(claims) => *claims.digest(),
+            Self::Mimblewimble(work) => work.digest(),
             Self::Signatures(signed) => {
                 let mut hash = Sha256::new_with_prefix(b"peerage signatures\0");
                 for Signed {
@@ -92,6 +98,7 @@ impl VerifyJob {
         match self {
             Self::Command(command) => command.signers().len(),
             Self::Envelope(claims) => claims.len(),
+            Self::Mimblewimble(work) => work.weight(),
             Self::Signatures(signed) => signed.len(),
         }
     }
@@ -105,9 +112,17 @@ pub fn check(jobs: &[VerifyJob]) -> Vec<Verdict> {
         .iter()
         .filter_map(|job| match job {
             VerifyJob::Command(command) => Some(command.as_ref()),
-            VerifyJob::Envelope(_) | VerifyJob::Signatures(_) => None,
+            VerifyJob::Envelope(_) | VerifyJob::Mimblewimble(_) | VerifyJob::Signatures(_) => None,
         })
         .collect();
+    let works: Vec<&Work> = jobs
+        .iter()
+        .filter_map(|job| match job {
+            VerifyJob::Mimblewimble(work) => Some(work),
+            VerifyJob::Command(_) | VerifyJob::Envelope(_) | VerifyJob::Signatures(_) => None,
+        })
+        .collect();
+    let mut of_works = work::run_all(&works).into_iter();
     let mut of_commands = signature::verify_batch(&commands).into_iter();
     jobs.iter()
         .map(|job| match job {
@@ -116,6 +131,10 @@ pub fn check(jobs: &[VerifyJob]) -> Vec<Verdict> {
                 Verdict::Command(verdict.expect("each command of a batch has a verdict"))
             }
             VerifyJob::Envelope(claims) => Verdict::Envelope(claims.verify()),
+            VerifyJob::Mimblewimble(_) => {
+                let done = of_works.next();
+                Verdict::Mimblewimble(done.expect("each work of a batch has a result"))
+            }
             VerifyJob::Signatures(signed) => {
                 Verdict::Signatures(signed.iter().map(Signed::holds).collect())
             }

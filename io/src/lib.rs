@@ -30,6 +30,7 @@ use std::time::Duration;
 use peerage_core::commons::address::{HostAddr, Hostname, PeerInfo};
 use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::config::cluster::Cluster;
+use peerage_core::config::grin::Grin;
 use peerage_core::config::{Config, Identity, Sessions, Wattswarm};
 use peerage_core::http::throttle::{ADDRESSES_MAX, Rates, Throttle};
 use peerage_core::ids::PeerId;
@@ -91,6 +92,8 @@ pub struct Settings {
     pub sessions: Sessions,
     /// How WattSwarm's relationships and messages are treated.
     pub wattswarm: Wattswarm,
+    /// The node's Mimblewimble chain.
+    pub grin: Grin,
     /// The bounds of the node's tables.
     pub limits: Limits,
     /// How often strangers may ask.
@@ -133,6 +136,7 @@ impl Settings {
             cluster_address: None,
             sessions: defaults.sessions,
             wattswarm: defaults.wattswarm,
+            grin: defaults.grin,
             limits: defaults.limits,
             rates: Rates::default(),
             api_connections: ConnectionLimits {
@@ -222,6 +226,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         },
         sessions: settings.sessions,
         wattswarm: settings.wattswarm,
+        grin: settings.grin,
         limits: settings.limits,
     };
     let clock = Clock::start();

@@ -183,7 +183,9 @@ impl Liar {
             Request::ChainwebMempool(chainweb_mempool::Request { body, .. }) => {
                 Response::ChainwebMempool(self.pool(body))
             }
-            Request::Bans(_) | Request::Cluster(_) | Request::Wattswarm(_) => Response::Opaque(403),
+            Request::Bans(_) | Request::Cluster(_) | Request::Grin(_) | Request::Wattswarm(_) => {
+                Response::Opaque(403)
+            }
         }
     }
 

@@ -37,6 +37,7 @@ pub fn fold_input(fold: &mut Fold, at: u64, from: u32, input: &Input) {
             let good = match verdict {
                 Verdict::Command(verdict) => verdict.is_ok(),
                 Verdict::Envelope(verdict) => verdict.is_ok(),
+                Verdict::Mimblewimble(done) => done.is_good(),
                 Verdict::Signatures(good) => good.iter().all(|good| *good),
             };
             fold.word(4 | u64::from(good) << 8);

@@ -14,7 +14,7 @@ use peerage_core::rows::Record as _;
 use peerage_core::time::{Instant, Now, WallTime};
 use peerage_core::verify::{self, VerifyJob};
 use peerage_core::{
-    CallError, Event, Input, Node, Outbox, Output, PeerCert, RequestId, Secret, Seed, VerifyId,
+    CallError, Event, Input, Node, Outbox, Output, PeerCert, RequestId, Row, Secret, Seed, VerifyId,
 };
 
 use crate::client::Client;
@@ -67,6 +67,17 @@ impl Bench {
         Self::of(config, Seed([7; 32]))
     }
 
+    /// As [`Self::with`], of a node that finds these rows.
+    ///
+    /// # Panics
+    /// If the rows do not make a node.
+    #[must_use]
+    pub fn with_rows(change: impl FnOnce(&mut Config), rows: &[Row]) -> Self {
+        let mut config = Self::config(1);
+        change(&mut config);
+        Self::found(config, Seed([7; 32]), rows)
+    }
+
     /// The settings of node number `n`: its identity and its address, `10.0.0.n:1789`.
     ///
     /// # Panics
@@ -82,21 +93,25 @@ impl Bench {
         let mut config = Config::new(ChainwebVersion::Development, identity, address);
         config.sessions.cut_max = 0;
         config.sessions.mempool_max = 0;
+        config.grin.links_max = 0;
         config
     }
 
     /// A node with these settings and this seed, fresh and started.
-    ///
-    /// # Panics
-    /// Never: nothing is restored.
     #[must_use]
     pub fn of(config: Config, seed: Seed) -> Self {
+        Self::found(config, seed, &[])
+    }
+
+    fn found(config: Config, seed: Seed, rows: &[Row]) -> Self {
         let now = Now {
             mono: Instant::ZERO,
             wall: WallTime::from_secs(START.unsigned_abs()),
         };
         let site = Site::new(&config);
-        let node = Node::restore(config, seed, now, Vec::new()).expect("nothing to be damaged");
+        let disk = Disk::of(rows);
+        let node =
+            Node::restore(config, seed, now, disk.rows()).unwrap_or_else(|error| panic!("{error}"));
         let mut bench = Self {
             node,
             site,
@@ -104,7 +119,7 @@ impl Bench {
             runs: 1,
             now,
             throttle: Throttle::new(Rates::default(), ADDRESSES_MAX),
-            disk: Disk::default(),
+            disk,
             checks: VecDeque::new(),
             checks_wait: false,
             peers: BTreeMap::new(),

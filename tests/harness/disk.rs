@@ -14,6 +14,17 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    /// A fast disk on which these rows are.
+    pub(crate) fn of(rows: &[Row]) -> Self {
+        let written = rows
+            .iter()
+            .filter_map(|row| Some((row.key(), row.value()?)));
+        Self {
+            bytes: written.collect(),
+            ..Self::default()
+        }
+    }
+
     /// Writes the oldest waiting commit.
     pub(crate) fn write(&mut self) -> Option<CommitSeq> {
         let (seq, rows) = self.waiting.pop_front()?;

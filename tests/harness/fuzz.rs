@@ -39,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("command", command),
     ("envelope", envelope),
     ("exchange", exchange),
+    ("grin", grin),
     ("json", json),
     ("query", query),
     ("request", request),
@@ -185,6 +186,56 @@ pub fn sealed(data: &[u8]) {
         );
         let own = key.seal(&names, unpacked.nonce, data);
         assert_eq!(key.open(&names, unpacked.nonce, &own).as_deref(), Ok(data));
+    }
+}
+
+/// Blocks, transactions and what else nodes of one chain and wallets send as bytes: the first byte says
+/// what it is.
+pub fn grin(data: &[u8]) {
+    let Some((kind, body)) = data.split_first() else {
+        return;
+    };
+    let words = [
+        "announce",
+        "blocks",
+        "headers",
+        "hello",
+        "stem",
+        "transaction",
+    ];
+    let (listener, target, body) = match words.get(usize::from(*kind)) {
+        Some(word) => {
+            let target = format!("/grin/AutomatedTesting/{word}");
+            (Listener::P2p, target, body.to_vec())
+        }
+        None => {
+            let digits: String = body.iter().map(|byte| format!("{byte:02x}")).collect();
+            let body = format!(r#"{{"tx_hex":"{digits}"}}"#);
+            (Listener::Api, "/v1/pool/push_tx".to_owned(), body.into())
+        }
+    };
+    let head = Head {
+        listener,
+        method: &Method::POST,
+        path: &target,
+        query: None,
+        headers: &HeaderMap::new(),
+    };
+    let Reception::Proceed(routed) = peerage_core::http::receive(&SITE, &head) else {
+        panic!("{target} leads nowhere");
+    };
+    if let Ok(request) = routed.route.decode(&SITE, body.into()) {
+        assert_eq!(send_on(&request, listener).as_ref(), Some(&request));
+    }
+    // The same bytes as an answer of another node.
+    for asked in generate::grin::asked() {
+        let request = Request::from(asked);
+        let response = request.decode_response(200, &Bytes::copy_from_slice(data));
+        if !matches!(response, Response::Opaque(_)) {
+            let reply = response.encode();
+            let again = request.decode_response(reply.status.as_u16(), &reply.body);
+            assert_eq!(again, response);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Requests, answers and rows of every room, drawn at random and valid by construction.
 
 mod cluster;
+pub mod grin;
 mod wattswarm;
 
 use std::sync::Arc;
@@ -27,7 +28,8 @@ use crate::rng::Draws;
 
 /// A request of any room.
 pub fn request(draws: &mut Draws) -> Request {
-    match draws.below(18) {
+    match draws.below(22) {
+        16.. => grin::request(draws).into(),
         12.. => wattswarm::request(draws).into(),
         8.. => cluster::request(draws).into(),
         0 => ban_request(draws).into(),
@@ -57,6 +59,10 @@ pub fn response_to(draws: &mut Draws, request: &Request) -> Response {
         }
         Request::ChainwebPeers(peers::Request::Put { .. }) => put_response(draws).into(),
         Request::ChainwebMempool(request) => mempool_response(draws, &request.body).into(),
+        Request::Grin(request) => {
+            let response = grin::response_to(draws, request);
+            response.map_or(Response::Opaque(404), Response::from)
+        }
         Request::Cluster(request) => cluster::response_to(draws, request).into(),
         Request::Wattswarm(request) => wattswarm::response_to(draws, request).into(),
     }
@@ -74,7 +80,8 @@ pub fn row(draws: &mut Draws) -> Row {
     };
     let address = host_addr(draws).to_string();
     let key = address.to_ascii_lowercase();
-    match draws.below(9) {
+    match draws.below(11) {
+        8.. => grin::row(draws).into(),
         6.. => wattswarm::row(draws).into(),
         4.. => cluster::row(draws).into(),
         0 => {

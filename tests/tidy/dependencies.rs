@@ -193,6 +193,7 @@ fn the_node_names_few_crates() {
         "hmac",
         "http",
         "p256",
+        "peerage-mw",
         "rand_chacha",
         "ryu-js",
         "serde",

@@ -79,5 +79,5 @@ macro_rules! targets {
 }
 
 targets!(
-    command, envelope, exchange, json, query, request, response, row, sealed, text
+    command, envelope, exchange, grin, json, query, request, response, row, sealed, text
 );

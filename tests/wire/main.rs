@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 use peerage_core::commons::network::{ChainwebVersion, NetworkId};
 use peerage_core::http::{Head, Route, Site};
 use peerage_core::rooms::chainweb_mempool::{self as mempool, ChainId, key::TxHash};
-use peerage_core::rooms::{bans, chainweb_peers, cluster, wattswarm};
+use peerage_core::rooms::{bans, chainweb_peers, cluster, grin, wattswarm};
 use peerage_core::rows::{Record as _, RowError};
 use peerage_core::{Listener, Request, Row, commons};
 use peerage_tests::{Draws, fuzz, generate};
@@ -41,6 +41,10 @@ fn is_served(request: &Request, listener: Listener) -> bool {
         Request::Bans(_) => (true, false),
         Request::ChainwebMempool(_) | Request::ChainwebPeers(_) => (true, true),
         Request::Cluster(request) => (true, request.is_of_nodes()),
+        Request::Grin(request) => {
+            let between_nodes = matches!(request, grin::Request::Between(..));
+            (!between_nodes, between_nodes)
+        }
         Request::Wattswarm(request) => {
             let between_nodes = matches!(request, wattswarm::Request::Deliver(_));
             (!between_nodes, between_nodes)
@@ -108,6 +112,7 @@ fn name(row: &Row) -> String {
         Row::ChainwebPeers(row) => match *row {},
         Row::Wattswarm(row) => format!("wattswarm {:?}", row.key()),
         Row::Cluster(row) => format!("cluster {:?}", row.key()),
+        Row::Grin(row) => format!("grin {:?}", row.key()),
     }
 }
 
@@ -138,6 +143,12 @@ fn deleted_rows_keep_their_key() {
             Row::ChainwebPeers(row) => match row {},
             Row::Cluster(row) => cluster_deleted(row).into(),
             Row::Wattswarm(row) => wattswarm_deleted(row).into(),
+            Row::Grin(row) => match row {
+                grin::Row::Block(height, _) => grin::Row::Block(height, None),
+                grin::Row::Peer(addr, _) => grin::Row::Peer(addr, None),
+                grin::Row::Pending(digest, _) => grin::Row::Pending(digest, None),
+            }
+            .into(),
         };
         assert_eq!((deleted.key(), deleted.value()), (row.key(), None));
         assert_eq!(deleted.lazy(), row.lazy());
@@ -178,6 +189,7 @@ fn tables_have_one_owner() {
             bans::Row::TABLES.contains(&table),
             chainweb_peers::Row::TABLES.contains(&table),
             cluster::Row::TABLES.contains(&table),
+            grin::Row::TABLES.contains(&table),
             mempool::Row::TABLES.contains(&table),
             wattswarm::Row::TABLES.contains(&table),
         ]
@@ -286,6 +298,11 @@ fn by_hand() -> Vec<String> {
         "ban",
         "unban",
         "all",
+        "blocks",
+        "pool",
+        "grin",
+        "AutomatedTesting",
+        "hello",
         "",
     ];
     let mut paths = vec![String::new()];

@@ -120,11 +120,18 @@ impl Block {
 
 impl PartialEq for Block {
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest && self.body.0.inputs == other.body.0.inputs
+        // Input by input: without any, nothing tells one format from another.
+        self.digest == other.digest && self.body.inputs() == other.body.inputs()
     }
 }
 
 impl Eq for Block {}
+
+impl core::hash::Hash for Block {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
 
 impl fmt::Debug for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

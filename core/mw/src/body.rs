@@ -150,6 +150,13 @@ impl PartialEq for Output {
 
 impl Eq for Output {}
 
+impl core::hash::Hash for Output {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.commitment().hash(state);
+        self.proof().hash(state);
+    }
+}
+
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Output({:?}, {:?})", self.features(), self.commitment())
@@ -331,6 +338,12 @@ impl PartialEq for Kernel {
 }
 
 impl Eq for Kernel {}
+
+impl core::hash::Hash for Kernel {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        Self::hash(self).hash(state);
+    }
+}
 
 impl fmt::Debug for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

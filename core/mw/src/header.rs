@@ -195,6 +195,12 @@ impl PartialEq for Header {
 
 impl Eq for Header {}
 
+impl core::hash::Hash for Header {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        state.write(&self.0.bytes);
+    }
+}
+
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Header({}, {:?})", self.height(), self.hash())

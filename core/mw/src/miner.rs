@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use grin_core::core::hash::Hashed;
 use grin_core::{global, pow};
 
 use crate::block::Block;
@@ -28,6 +29,18 @@ impl Miner {
     #[must_use]
     pub fn nonce(&self) -> u64 {
         self.draft.header.pow.nonce
+    }
+
+    /// A hash of everything that the search reads, by which its results may be remembered.
+    #[must_use]
+    pub fn digest(&self) -> Hash {
+        let draft = &self.draft;
+        draft.rules.enter();
+        let mut bytes = draft.header.pre_pow();
+        bytes.extend(self.nonce().to_be_bytes());
+        bytes.extend(draft.target.difficulty.to_be_bytes());
+        // The body is in the roots of the header.
+        Hashed::hash(&bytes).into()
     }
 
     /// Tries up to `attempts` nonces, about 60 µs each on the automated-testing chain and some 2 ms on

@@ -102,7 +102,7 @@ impl Mountain {
 }
 
 /// That a leaf is in a Merkle mountain range.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MerkleProof {
     /// How many nodes the range had.
     pub size: u64,

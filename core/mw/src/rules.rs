@@ -42,7 +42,7 @@ impl core::str::FromStr for Chain {
 pub struct UnknownChain;
 
 /// What a transaction must pay to be taken into a pool. Blocks may hold any fee.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FeeRule {
     /// Releases up to 4: `base` times max(1, 4 outputs + kernels - inputs).
     V4 {
@@ -64,7 +64,7 @@ impl FeeRule {
 }
 
 /// The rules a node lives by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rules {
     /// Whose blocks.
     pub chain: Chain,
@@ -95,6 +95,15 @@ impl Rules {
         Self {
             chain: Chain::UserTesting,
             ..Self::automated_testing()
+        }
+    }
+
+    /// Stock rules of `chain`.
+    #[must_use]
+    pub const fn of(chain: Chain) -> Self {
+        match chain {
+            Chain::AutomatedTesting => Self::automated_testing(),
+            Chain::UserTesting => Self::user_testing(),
         }
     }
 

@@ -126,6 +126,12 @@ impl Transaction {
         self.body.0.weight()
     }
 
+    /// What so many inputs, outputs and kernels weigh in a block.
+    #[must_use]
+    pub fn weight_of(inputs: u64, outputs: u64, kernels: u64) -> u64 {
+        grin::Transaction::weight_by_iok(inputs, outputs, kernels)
+    }
+
     /// The greatest height for which one of its kernels waits; zero without any.
     #[must_use]
     pub fn lock_height(&self) -> u64 {
@@ -276,11 +282,18 @@ impl Transaction {
 
 impl PartialEq for Transaction {
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest && self.body.0.inputs == other.body.0.inputs
+        // Input by input: without any, nothing tells one format from another.
+        self.digest == other.digest && self.body.inputs() == other.body.inputs()
     }
 }
 
 impl Eq for Transaction {}
+
+impl core::hash::Hash for Transaction {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
 
 impl fmt::Debug for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

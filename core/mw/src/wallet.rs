@@ -126,6 +126,11 @@ impl Wallet {
         Self::from_seed(&seed)
     }
 
+    /// The words that stock wallets show for a seed of 16, 20, 24, 28 or 32 bytes.
+    pub fn words(seed: &[u8]) -> Result<String, WalletError> {
+        mnemonic::from_entropy(seed).map_err(|_| WalletError::Seed)
+    }
+
     /// Makes the reward of a block that collects `fees`. About 20 ms, for its range proof.
     ///
     /// A wallet that mines with one key per height never makes the same commitment twice.

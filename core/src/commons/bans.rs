@@ -84,6 +84,12 @@ pub struct Ban {
 /// Why someone is banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Hash)]
 pub enum BanReason {
+    /// It gave a block that is wrong.
+    BadBlock,
+    /// It gave a header that is wrong.
+    BadBlockHeader,
+    /// It gave a transaction whose proofs, signatures or sums are wrong.
+    BadTransaction,
     /// An operator said so.
     Manual,
 }

@@ -5,6 +5,7 @@
 //! clock: the same text in gives the same text out.
 
 pub mod chainweb;
+pub(crate) mod date;
 pub mod headers;
 pub mod negotiate;
 pub mod page;
@@ -179,6 +180,15 @@ impl Reply {
         Self {
             allow: Some(allow),
             ..Self::empty(405)
+        }
+    }
+
+    /// 401 without a body. `challenge` says how callers show who they are.
+    #[must_use]
+    pub fn unauthorized(challenge: &'static str) -> Self {
+        Self {
+            challenge: Some(challenge),
+            ..Self::empty(401)
         }
     }
 

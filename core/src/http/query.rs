@@ -32,6 +32,16 @@ impl<'a> Query<'a> {
         Some(decode(value))
     }
 
+    /// All pairs in order, decoded, as forms have them: separated by `&` alone, where a missing value
+    /// is an empty one. Rule: URL standard, `application/x-www-form-urlencoded`.
+    pub fn pairs(self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
+        let pairs = self.0.split('&').filter(|pair| !pair.is_empty());
+        pairs.map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+    }
+
     /// Reads the natural number `name`, such as `limit`. Any size is read, above 64 bits it is the
     /// largest.
     ///
@@ -164,6 +174,23 @@ mod tests {
             get("limit=15", "limit"),
             Some(Cow::Borrowed("15"))
         ));
+    }
+
+    #[test]
+    fn forms_have_pairs() {
+        let pairs = |text| -> Vec<(String, String)> {
+            let pairs = Query::new(Some(text)).pairs();
+            pairs
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect()
+        };
+        let of = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(pairs(""), []);
+        assert_eq!(
+            pairs("&&a&=b&a=1;c=2&"),
+            [of("a", ""), of("", "b"), of("a", "1;c=2")]
+        );
+        assert_eq!(pairs("%61+b=%2C+=%zz"), [of("a b", ", =%zz")]);
     }
 
     fn natural(value: &str) -> Result<Option<u64>, String> {

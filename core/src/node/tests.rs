@@ -501,6 +501,7 @@ fn a_stock_peer_never_throttles_us() {
                     Request::Bans(_)
                     | Request::ChainwebMempool(_)
                     | Request::Cluster(_)
+                    | Request::Grin(_)
                     | Request::Wattswarm(_) => {
                         let mark = mempool::Mark { nonce: 7, since: 1 };
                         let hashes = Vec::new();

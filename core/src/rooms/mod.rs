@@ -7,6 +7,7 @@ pub mod bans;
 pub mod chainweb_mempool;
 pub mod chainweb_peers;
 pub mod cluster;
+pub mod grin;
 pub mod wattswarm;
 
 use bytes::Bytes;
@@ -490,6 +491,7 @@ rooms! {
     chainweb_mempool: ChainwebMempool,
     chainweb_peers: ChainwebPeers,
     cluster: Cluster,
+    grin: Grin,
     wattswarm: Wattswarm,
 }
 

@@ -122,6 +122,7 @@ pub fn pool(node: &Node) -> BTreeSet<(u8, [u8; 32])> {
             | AnyRow::ChainwebPeers(_)
             | AnyRow::Cluster(_)
             | AnyRow::Commons(_)
+            | AnyRow::Grin(_)
             | AnyRow::Wattswarm(_) => None,
         })
         .collect()

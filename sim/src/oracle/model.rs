@@ -55,6 +55,7 @@ enum Room {
     /// With who was surely banned.
     Cluster(bans::model::Banned),
     /// A room that has no model: only that it answers is looked at.
+    Grin,
     Wattswarm,
 }
 
@@ -178,6 +179,7 @@ impl Models {
                 self.cluster.asked(now, id, from, request, &covers);
                 Room::Cluster(banned)
             }
+            Request::Grin(_) => Room::Grin,
             Request::Wattswarm(_) => Room::Wattswarm,
         }
     }
@@ -274,7 +276,11 @@ impl Models {
         match event {
             Event::ChainwebMempool(event) => self.mempool.told(now, event),
             Event::ChainwebPeers(event) => self.peers_told(now, event),
-            Event::Bans(_) | Event::Cluster(_) | Event::Node(_) | Event::Wattswarm(_) => Ok(()),
+            Event::Bans(_)
+            | Event::Cluster(_)
+            | Event::Grin(_)
+            | Event::Node(_)
+            | Event::Wattswarm(_) => Ok(()),
         }
     }
 
@@ -337,7 +343,7 @@ impl Models {
                 let covers = |addr: &HostAddr, key| covers(&banned, addr, key);
                 (self.cluster).answered(now, id, response, &covers, still)
             }
-            (Room::Wattswarm, Response::Wattswarm(_)) => Ok(()),
+            (Room::Grin, Response::Grin(_)) | (Room::Wattswarm, Response::Wattswarm(_)) => Ok(()),
             (_, response) => Err(format!("another room answers: {response:?}")),
         }
     }

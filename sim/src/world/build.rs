@@ -177,6 +177,7 @@ impl World {
         let identity = self.roster.identity(node);
         let mut config = Config::new(ChainwebVersion::Development, identity, Roster::addr(node));
         config.chains = options.chains;
+        config.grin.links_max = 0;
         config.ban_window = options.ban_window;
         config.sessions = options.sessions.clone();
         config.limits = options.limits.clone();

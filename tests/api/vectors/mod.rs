@@ -1,5 +1,6 @@
 //! The vector files, replayed at a whole node.
 
+mod grin;
 mod http;
 mod mempool;
 mod peers;

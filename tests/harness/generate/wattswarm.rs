@@ -241,11 +241,9 @@ fn read(text: String) -> Sent {
 }
 
 fn material(draws: &mut Draws) -> Material {
-    Material {
-        material_json: content(draws).0,
-        signature: maybe(draws, |draws| draws.text(20).into()),
-        generated_at: draws.bits() as i64,
-    }
+    let json = content(draws).0;
+    let signature = maybe(draws, |draws| draws.text(20).into());
+    Material::new(json, signature, draws.bits() as i64)
 }
 
 fn greeting(draws: &mut Draws) -> Greeting {

@@ -124,6 +124,23 @@ impl ChainState {
         Ok(())
     }
 
+    /// The least height of a block that may hold the relative locks of a transaction; zero if it has
+    /// none, or none that occurred before.
+    #[must_use]
+    pub fn relative_locks_open_at(&self, transaction: &Transaction) -> u64 {
+        let opens = transaction.kernels().filter_map(|kernel| {
+            let KernelFeatures::NoRecentDuplicate {
+                relative_height, ..
+            } = kernel.features()
+            else {
+                return None;
+            };
+            let last = self.last_relative_lock(&kernel.excess())?;
+            Some(last.saturating_add(relative_height))
+        });
+        opens.max().unwrap_or(0)
+    }
+
     /// The chain's sums with a block added, if they balance.
     ///
     /// Rule: `verify_block_sums` of grin_chain.

@@ -40,7 +40,7 @@ pub struct Unspent {
 }
 
 /// A kernel of the chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Recorded {
     /// The kernel.
     pub kernel: Kernel,
@@ -146,6 +146,12 @@ impl ChainState {
     #[must_use]
     pub fn holds(&self, header: &Header) -> bool {
         self.header(header.height()) == Some(header)
+    }
+
+    /// The headers from `height` down to the first one; all of them if it is above the last one.
+    pub fn headers_from(&self, height: u64) -> impl DoubleEndedIterator<Item = &Header> + Clone {
+        let count = usize::try_from(height).map_or(usize::MAX, |height| height.saturating_add(1));
+        self.headers[..count.min(self.headers.len())].iter().rev()
     }
 
     /// The headers, newest first.

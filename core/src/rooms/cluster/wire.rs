@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serializer};
 
+use crate::http::date;
 use crate::ids::PublicKey;
 
 /// Writes bytes as standard base64 with padding.
@@ -77,23 +78,7 @@ pub(super) mod maybe_base64_32 {
 
 /// Seconds since the Unix epoch as `2024-01-15T10:30:00Z`. Years beyond 9999 stop at its end.
 pub(super) fn rfc3339(seconds: u64) -> String {
-    let seconds = seconds.min(END_OF_TIME_S);
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days are counted from 0000-03-01, so that a leap day is the last of its year.
-    let z = days + 719_468;
-    let (era, of_era) = (z / 146_097, z % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    format!("{}Z", date::to_the_second(seconds))
 }
 
 /// Reads what [`rfc3339`] writes.
@@ -121,9 +106,6 @@ pub(super) fn from_rfc3339(text: &str) -> Option<u64> {
     (rfc3339(seconds) == text).then_some(seconds)
 }
 
-/// 9999-12-31T23:59:59Z.
-const END_OF_TIME_S: u64 = 253_402_300_799;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,7 +121,7 @@ mod tests {
         check(1_705_314_600, "2024-01-15T10:30:00Z");
         check(1_735_689_599, "2024-12-31T23:59:59Z");
         check(4_107_542_400, "2100-03-01T00:00:00Z");
-        check(END_OF_TIME_S, "9999-12-31T23:59:59Z");
+        check(253_402_300_799, "9999-12-31T23:59:59Z");
         assert_eq!(rfc3339(u64::MAX), "9999-12-31T23:59:59Z");
         for text in [
             "",

@@ -133,9 +133,9 @@ impl Wattswarm {
             return false;
         }
         self.held = self.held - freed + size;
-        let known_key = before.and_then(|known| known.dm_key.clone());
-        let dm_key = material.facts().dm_key.clone().or(known_key.clone());
-        if let Some(key) = id.key().filter(|_| dm_key != known_key) {
+        let known_key = before.and_then(|known| known.dm_key.as_ref());
+        let dm_key = material.facts().dm_key.as_ref().or(known_key).cloned();
+        if let Some(key) = id.key().filter(|_| dm_key.as_ref() != known_key) {
             self.keys.remove(&key);
         }
         let contact = Contact {

@@ -5,6 +5,11 @@
 //! what passes between nodes. Rule: the published Peers API and its original, as the project's
 //! specification settles them.
 //!
+//! A relationship takes about 900 bytes beside its envelopes, one with a node that has told how it is
+//! reached about 1,300 beside its contact material; `benches/wattswarm.rs` measures both. A list is handed
+//! out as the sections it is kept in, so asking for 100,000 relationships takes the node 13 µs. They are
+//! written out by whoever asked.
+//!
 //! An operator's envelope is checked here as its receiver would, signatures included, so that a node
 //! never takes an action that the other one must refuse for good.
 

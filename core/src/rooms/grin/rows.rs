@@ -1,0 +1,182 @@
+//! What the room keeps, as rows: the blocks of the main chain by height, which are promised; what is
+//! known of peers and which transactions wait, which are hints.
+//!
+//! Of a reorganisation all rows are in one commit, so a start finds one whole branch or the other.
+//! Blocks and transactions are consensus bytes behind a byte that names their chain.
+
+use std::sync::Arc;
+
+use peerage_mw::{Block, Chain, Format, Hash, Rules, Transaction};
+use serde::{Deserialize, Serialize};
+
+use crate::commons::address::HostAddr;
+use crate::rows::{Record, RowError, VALUE_VERSION, from_json_value, json_value, payload};
+
+/// A durable key with its value or its absence.
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub enum Row {
+    /// The block of this height in the main chain.
+    Block(u64, Option<StoredBlock>),
+    /// What is known of a peer: a hint.
+    Peer(HostAddr, Option<PeerRecord>),
+    /// A transaction that waits, by its digest: a hint.
+    Pending(Hash, Option<StoredTransaction>),
+}
+
+/// A block and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StoredBlock {
+    /// Its chain.
+    pub chain: Chain,
+    /// The block.
+    pub block: Block,
+}
+
+/// A transaction and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StoredTransaction {
+    /// Its chain.
+    pub chain: Chain,
+    /// The transaction.
+    pub transaction: Arc<Transaction>,
+}
+
+/// What is known of a peer, as it is stored. Times are in seconds since the Unix epoch; zero is never.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PeerRecord {
+    /// `host:port`, in the spelling it was met with.
+    pub address: String,
+    /// What it can do.
+    pub capabilities: u32,
+    /// Its release.
+    pub user_agent: String,
+    /// Whether it could not be linked the last time.
+    pub defunct: bool,
+    /// When it was banned last.
+    pub last_banned: u64,
+    /// When it was linked last.
+    pub last_connected: u64,
+}
+
+const BLOCK: u8 = 0x50;
+const PEER: u8 = 0x51;
+const PENDING: u8 = 0x52;
+
+impl Row {
+    /// The table tags that the room owns.
+    pub const TABLES: core::ops::RangeInclusive<u8> = 0x50..=0x5f;
+}
+
+impl Record for Row {
+    fn key(&self) -> Vec<u8> {
+        let (table, field) = match self {
+            Self::Block(height, _) => (BLOCK, height.to_be_bytes().to_vec()),
+            Self::Peer(addr, _) => {
+                // Host names compare without case, so their keys are in one case.
+                (PEER, addr.to_string().to_ascii_lowercase().into_bytes())
+            }
+            Self::Pending(digest, _) => (PENDING, digest.0.to_vec()),
+        };
+        let mut key = vec![table];
+        key.extend(field);
+        key
+    }
+
+    fn value(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Block(_, value) => value.as_ref().map(|stored| {
+                let bytes = stored.block.encode(Format::V3);
+                of_chain(
+                    stored.chain,
+                    &bytes.expect("every block has a third format"),
+                )
+            }),
+            Self::Peer(_, value) => value.as_ref().map(json_value),
+            Self::Pending(_, value) => value.as_ref().map(|stored| {
+                let bytes = stored.transaction.encode(Format::V3);
+                let bytes = bytes.expect("every transaction has a third format");
+                of_chain(stored.chain, &bytes)
+            }),
+        }
+    }
+
+    fn deletes(&self) -> bool {
+        matches!(
+            self,
+            Self::Block(_, None) | Self::Peer(_, None) | Self::Pending(_, None)
+        )
+    }
+
+    fn lazy(&self) -> bool {
+        !matches!(self, Self::Block(..))
+    }
+
+    fn decode(key: &[u8], value: &[u8]) -> Result<Self, RowError> {
+        let Some((&table, field)) = key.split_first() else {
+            return Err(RowError::DamagedKey { table: 0 });
+        };
+        let damaged_key = RowError::DamagedKey { table };
+        match table {
+            BLOCK => {
+                let height = field.try_into().map_err(|_| damaged_key.clone())?;
+                let height = u64::from_be_bytes(height);
+                let (chain, bytes) = chain_of(table, value)?;
+                let block = Block::decode(&Rules::of(chain), Format::V3, bytes);
+                let block = block.map_err(|error| damaged(table, &error))?;
+                if block.header().height() != height {
+                    return Err(damaged_key);
+                }
+                Ok(Self::Block(height, Some(StoredBlock { chain, block })))
+            }
+            PEER => {
+                let record: PeerRecord = from_json_value(table, value)?;
+                // The record keeps the spelling that the key has lost.
+                let addr: HostAddr = record.address.parse().map_err(|_| damaged_key.clone())?;
+                if addr.to_string().to_ascii_lowercase().as_bytes() != field {
+                    return Err(damaged_key);
+                }
+                Ok(Self::Peer(addr, Some(record)))
+            }
+            PENDING => {
+                let (chain, bytes) = chain_of(table, value)?;
+                let transaction = Transaction::decode(&Rules::of(chain), Format::V3, bytes);
+                let transaction = transaction.map_err(|error| damaged(table, &error))?;
+                let digest = transaction.digest();
+                if field != digest.as_bytes() {
+                    return Err(damaged_key);
+                }
+                let transaction = Arc::new(transaction);
+                let stored = StoredTransaction { chain, transaction };
+                Ok(Self::Pending(digest, Some(stored)))
+            }
+            _ => Err(RowError::UnknownTable { table }),
+        }
+    }
+}
+
+fn of_chain(chain: Chain, bytes: &[u8]) -> Vec<u8> {
+    let mut value = vec![
+        VALUE_VERSION,
+        match chain {
+            Chain::AutomatedTesting => 0,
+            Chain::UserTesting => 1,
+        },
+    ];
+    value.extend(bytes);
+    value
+}
+
+fn chain_of(table: u8, value: &[u8]) -> Result<(Chain, &[u8]), RowError> {
+    match payload(table, value)?.split_first() {
+        Some((0, bytes)) => Ok((Chain::AutomatedTesting, bytes)),
+        Some((1, bytes)) => Ok((Chain::UserTesting, bytes)),
+        Some(_) | None => Err(damaged(table, &"of an unknown chain")),
+    }
+}
+
+fn damaged(table: u8, reason: &dyn core::fmt::Display) -> RowError {
+    RowError::DamagedValue {
+        table,
+        reason: reason.to_string(),
+    }
+}

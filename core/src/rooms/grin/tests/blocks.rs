@@ -1,0 +1,261 @@
+//! Blocks: which become the chain, which are refused and why, and what survives a restart.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use peerage_mw::{Block, Format, Rules};
+use serde_json::Value;
+
+use super::{
+    ask, between, block_of, calls, chain, commitment_name, events, fork, greet, hash_name,
+    node_with, refusals, show, started, tip,
+};
+use crate::node::RestoreError;
+use crate::rooms::grin::types::{Ask, Between, Event, Name, Response};
+use crate::rows::Record as _;
+use crate::scripted::{Script, config};
+use crate::time::Duration;
+use crate::{Node, Output, Seed};
+
+#[test]
+fn a_recorded_chain_is_taken_in() {
+    let blocks = chain();
+    let mut script = node_with(blocks.clone());
+    let last = blocks.last().expect("blocks").header();
+    let tip = tip(&mut script);
+    assert_eq!((tip.height, tip.hash), (30, last.hash()));
+    assert_eq!(tip.total_difficulty, last.total_difficulty());
+    assert_eq!(tip.previous, blocks[29].hash());
+    for block in blocks.iter() {
+        let by_height = show(&mut script, Name::Height(block.header().height()));
+        let Response::Block(page) = &by_height else {
+            panic!("no block but {by_height:?}");
+        };
+        assert_eq!(page.block, *block);
+        assert_eq!(show(&mut script, hash_name(&block.hash())), by_height);
+    }
+    let output = last_output(&blocks);
+    let by_commitment = show(&mut script, commitment_name(&output));
+    assert!(matches!(by_commitment, Response::Block(page) if page.block.header() == last));
+    assert_eq!(
+        ask(&mut script, Ask::Validate { post: false }),
+        Response::Done
+    );
+}
+
+fn last_output(blocks: &[Block]) -> peerage_mw::Commitment {
+    let last = blocks.last().expect("blocks");
+    last.outputs().next().expect("a reward").commitment()
+}
+
+/// What the room says where the original says the same in its words.
+const REASONS: [(&str, &str); 16] = [
+    ("bad_kernel_signature", "false kernel signature"),
+    ("bad_pow_nonce", "no proof of work"),
+    ("bad_range_proof", "false range proof"),
+    (
+        "coinbase_too_large",
+        "the coinbase holds another sum than reward and fees",
+    ),
+    (
+        "duplicate_unspent_commitment",
+        "made already: 080acd8e74e8a278741fcf7941ab542f47258fcb362f640d0a937f3aea245335ba",
+    ),
+    ("height_skips_one", "not the next height"),
+    (
+        "immature_coinbase_spend",
+        "a coinbase is spent 2 blocks too early",
+    ),
+    (
+        "spends_unknown_output",
+        "spent or unknown: 08c734bf391e0ba79a05eaad769ccc83b71a88fc5272e09bb930f5f0906c81e970",
+    ),
+    (
+        "timestamp_not_after_previous",
+        "not later than the block before",
+    ),
+    ("wrong_header_version", "not the version of its height"),
+    ("wrong_kernel_root", "a root differs"),
+    ("wrong_output_mmr_size", "a root differs"),
+    ("wrong_output_root", "a root differs"),
+    ("wrong_prev_root", "a root differs"),
+    ("wrong_range_proof_root", "a root differs"),
+    ("wrong_total_difficulty", "not the difficulty asked for"),
+];
+
+/// Each child of the last block is announced by a peer, fetched from it and refused; who gave it is
+/// banned. The valid one is taken.
+#[test]
+fn wrong_blocks_are_refused_for_the_recorded_reason() {
+    let recorded: Value = serde_json::from_slice(include_bytes!(
+        "../../../../../tests/vectors/grin/invalid_blocks.json"
+    ))
+    .expect("JSON");
+    let script = node_with(chain());
+    let mut found = BTreeMap::new();
+    for entry in recorded["blocks"].as_array().expect("a list") {
+        let name = entry["name"].as_str().expect("a name");
+        let block = block_of(entry);
+        let mut script = script.clone();
+        let outputs = offer(&mut script, 2, &block);
+        assert_eq!(tip(&mut script).height, 30, "{name}");
+        assert!(script.gauge("bans") > 0, "{name}: nobody is banned");
+        found.insert(name, refusals(&outputs).join("; "));
+    }
+    assert_eq!(
+        found,
+        BTreeMap::from(REASONS.map(|(name, why)| (name, why.to_owned())))
+    );
+
+    let mut script = script;
+    let sibling = block_of(&recorded["valid_sibling"]);
+    offer(&mut script, 2, &sibling);
+    assert_eq!(tip(&mut script).hash, sibling.hash());
+    assert_eq!(script.gauge("bans"), 0);
+}
+
+/// A linked peer announces a block and gives it when asked.
+pub(super) fn offer(script: &mut Script, n: u8, block: &Block) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    greet(script, n, chain()[0].header());
+    let mut next = between(script, n, Between::Announce(block.header().clone()));
+    while let Some((id, what)) = calls(&next).into_iter().next() {
+        outputs.append(&mut next);
+        let Between::Blocks(_) = what else {
+            break;
+        };
+        next = script.reply(id, Response::Blocks(Arc::new([block.clone()])), n);
+    }
+    outputs.append(&mut next);
+    outputs
+}
+
+#[test]
+fn a_branch_with_more_work_becomes_the_chain_in_one_commit() {
+    let (main, fork) = (chain(), fork());
+    let mut script = node_with(main.clone());
+    greet(&mut script, 2, main[0].header());
+    let (mut commits, mut turns) = (Vec::new(), Vec::new());
+    for block in &fork[26..] {
+        let outputs = between(&mut script, 2, Between::Announce(block.header().clone()));
+        let (id, _) = calls(&outputs).pop().expect("the block is asked for");
+        let outputs = script.reply(id, Response::Blocks(Arc::new([block.clone()])), 2);
+        assert_eq!(refusals(&outputs), Vec::<String>::new());
+        for output in &outputs {
+            if let Output::Commit { rows, .. } = output {
+                commits.push(rows.iter().filter(|row| !row.lazy()).count());
+            }
+        }
+        turns.extend(
+            events(&outputs)
+                .into_iter()
+                .filter(|event| matches!(event, Event::Reorganised { .. })),
+        );
+    }
+    let last = fork.last().expect("blocks");
+    assert_eq!(tip(&mut script).hash, last.hash());
+    // Five blocks go and six come, at heights 26 to 31, and then one more.
+    assert_eq!(commits, [6, 1]);
+    assert_eq!(
+        turns,
+        [Event::Reorganised {
+            depth: 5,
+            height: 31
+        }]
+    );
+    assert_eq!(script.gauge("bans"), 0);
+    script.advance(Duration::from_secs(2));
+    assert_eq!(script.durable(), script.exported());
+
+    // The old branch is still known, but a restart knows only the chain.
+    let old = hash_name(&main[30].hash());
+    assert!(matches!(show(&mut script, old.clone()), Response::Block(_)));
+    let mut again = Script::restore(config(1), script.durable());
+    assert_eq!(tip(&mut again).hash, last.hash());
+    assert_eq!(show(&mut again, old), Response::NotFound);
+    assert_eq!(again.exported(), script.exported());
+}
+
+#[test]
+fn a_file_is_taken_in_as_far_as_it_is_right() {
+    let mut blocks = chain().to_vec();
+    blocks.remove(20);
+    let mut script = node_with(blocks.into());
+    assert_eq!(tip(&mut script).height, 19);
+
+    let other = started({
+        let mut config = config(1);
+        config.grin.import = Some(chain()[1..].into());
+        config
+    });
+    assert_eq!(other.gauge("grin_height"), 0);
+}
+
+#[test]
+fn a_file_is_not_taken_in_twice() {
+    let script = node_with(chain());
+    let mut config = config(1);
+    config.grin.import = Some(fork());
+    let mut again = Script::restore(config, script.durable());
+    again.advance(Duration::from_millis(1));
+    assert_eq!(tip(&mut again).hash, chain()[30].hash());
+}
+
+#[test]
+fn a_directory_of_another_chain_is_refused() {
+    let script = node_with(chain());
+    let mut config = config(1);
+    config.grin.rules = Rules::user_testing();
+    let error = Node::restore(config, Seed([0; 32]), script.now, script.durable()).err();
+    assert!(
+        matches!(error, Some(RestoreError::OtherChain { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_missing_block_is_found_at_the_start() {
+    let script = node_with(chain());
+    let mut rows = script.durable();
+    rows.remove(7);
+    let error = Node::restore(config(1), Seed([0; 32]), script.now, rows).err();
+    assert!(
+        matches!(error, Some(RestoreError::Damaged { what: "block", .. })),
+        "{error:?}"
+    );
+}
+
+/// Headers go by a hash that covers their solution only. Whoever sends a true solution with other words
+/// around it must not have the true block taken for bad.
+#[test]
+fn a_swapped_body_does_not_spoil_the_true_block() {
+    let blocks = chain();
+    let mut script = node_with(blocks[..30].into());
+    let mut bytes = blocks[30].header().encode().to_vec();
+    let other = blocks[29]
+        .encode(Format::V3)
+        .expect("every block has a third format");
+    bytes.extend(&other[blocks[29].header().encode().len()..]);
+    let swapped = Block::decode(&super::RULES, Format::V3, &bytes).expect("a block by its looks");
+    assert_eq!(swapped.hash(), blocks[30].hash());
+    let outputs = offer(&mut script, 2, &swapped);
+    assert_eq!(refusals(&outputs).len(), 1);
+    assert_eq!(tip(&mut script).height, 29);
+    let outputs = offer(&mut script, 3, &blocks[30]);
+    assert_eq!(refusals(&outputs), Vec::<String>::new());
+    assert_eq!(tip(&mut script).hash, blocks[30].hash());
+    assert!(script.gauge("bans") > 0);
+}
+
+#[test]
+fn blocks_of_strangers_are_not_looked_at() {
+    let blocks = chain();
+    let mut script = node_with(blocks[..30].into());
+    let announced = between(
+        &mut script,
+        2,
+        Between::Announce(blocks[30].header().clone()),
+    );
+    assert_eq!(calls(&announced), []);
+    assert_eq!(tip(&mut script).height, 29);
+}
