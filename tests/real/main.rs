@@ -2,6 +2,7 @@
 
 mod callee;
 mod cluster;
+mod grin;
 mod limits;
 mod peers;
 mod wattswarm;
