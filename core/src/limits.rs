@@ -147,6 +147,8 @@ pub const GRIN_DEFUNCT_AGE_SECS: u64 = 14 * 86_400;
 pub const GRIN_AHEAD_MAX: usize = 128;
 /// Transactions that are being checked.
 pub const GRIN_CHECKS_MAX: usize = 1_024;
+/// Transactions of one linked peer that are being checked.
+pub const GRIN_CHECKS_PER_PEER_MAX: usize = 128;
 /// Turns that a transaction of a former run has for finding those on which it depends.
 pub const GRIN_RELOAD_TURNS: u8 = 4;
 /// How often the stem pool is looked at. Source: Grin `DANDELION_MONITOR`, 10 s.

@@ -7,6 +7,7 @@ mod bans;
 mod chainweb_mempool;
 mod chainweb_peers;
 mod cluster;
+mod grin;
 mod mined;
 mod peer_pages;
 mod pool;

@@ -33,6 +33,9 @@ pub enum Owner<'a> {
     Grin,
 }
 
+/// What callers of Grin's node API are told who have not shown its secret.
+pub const CHALLENGE: &str = "Basic realm=GrinAPI";
+
 /// First segments that are Grin's.
 const GRIN: [&str; 7] = [
     "blocks",

@@ -163,8 +163,12 @@ impl Grin {
                 self.link(cx, addr.clone(), &hello, cert, true);
             }
             Some(_) | None => {
+                // Who only said that it is there tells nothing about whoever really is.
+                let claimed = self.links.get(addr).is_some_and(|link| !link.met);
                 self.unlink(cx, addr);
-                self.note(cx, addr, |record| record.defunct = true);
+                if !claimed {
+                    self.note(cx, addr, |record| record.defunct = true);
+                }
             }
         }
     }
@@ -252,6 +256,7 @@ impl Grin {
             work: hello.total_difficulty,
             heard: cx.now().mono,
             busy: before.as_ref().map_or(0, |link| link.busy),
+            checks: before.as_ref().map_or(0, |link| link.checks),
             hollow: before.as_ref().map_or(0, |link| link.hollow),
             misses: before.as_ref().map_or(0, |link| link.misses),
             rests: before
@@ -259,14 +264,15 @@ impl Grin {
                 .map_or_else(|| cx.now().mono, |link| link.rests),
         };
         self.links.insert(addr.clone(), link);
-        if met
-            && before.as_ref().is_none_or(|link| !link.met)
-            && let Some(key) = cert.key
-        {
+        // Whoever only says that it is at an address changes nothing that is known of who is there,
+        // unless this node never looks.
+        let known = self.book.get(&addr).is_some() || cx.commons().peers.find(&addr).is_some();
+        let looks = cx.config().grin.links_max > 0;
+        let first_met = met && before.as_ref().is_none_or(|link| !link.met);
+        if let (true, Some(key)) = (first_met, cert.key) {
             cx.acquaint(&addr, key);
         }
-        if before.is_none() {
-            cx.event(Event::LinkBegan { addr: addr.clone() });
+        if first_met || (before.is_none() && !(known && looks)) {
             let (capabilities, secs) = (hello.capabilities, cx.now().wall.as_secs());
             self.note(cx, &addr, |record| {
                 record.capabilities = capabilities;
@@ -275,6 +281,9 @@ impl Grin {
                 record.last_banned = 0;
                 record.last_connected = secs;
             });
+        }
+        if before.is_none() {
+            cx.event(Event::LinkBegan { addr: addr.clone() });
             cx.meet(&addr, Some(&cert));
             self.arm_tend(cx);
         }
