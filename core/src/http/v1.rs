@@ -10,8 +10,7 @@
 //! | `peers/peer_…`, `peers/{bare ULID}`, `peers/self` | cluster |
 //! | `peers/{anything else}`, and everything else | cluster, with the 404 of its envelope |
 //!
-//! Grin's paths have no room here; they get its 404 without a body. The method decides nothing: who
-//! owns a path answers for all of them.
+//! The method decides nothing: who owns a path answers for all of them.
 
 use core::net::IpAddr;
 
