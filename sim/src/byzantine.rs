@@ -11,6 +11,8 @@
 //! | pretends | it announces others' addresses as its own, and its address under others' identities |
 //! | replays | it sends again, to anybody, what it was sent |
 //! | sulks | it answers with errors, nonsense of the wrong type, late, or never |
+//!
+//! Where users make friends, liars do so too; see [`Forger`].
 
 use std::sync::Arc;
 
@@ -19,10 +21,12 @@ use peerage_core::commons::network::NetworkId;
 use peerage_core::http::page::{Cursor, PageQuery};
 use peerage_core::rooms::chainweb_mempool::Mark;
 use peerage_core::rooms::chainweb_mempool::key::TxHash;
-use peerage_core::rooms::{chainweb_mempool, chainweb_peers};
+use peerage_core::rooms::{chainweb_mempool, chainweb_peers, wattswarm};
 use peerage_core::{Request, Response};
 
+use crate::cluster::Stranger;
 use crate::deck::{self, Make};
+use crate::forger::Forger;
 use crate::roster::Roster;
 use crate::seed::{Luck, Seeds};
 
@@ -38,6 +42,10 @@ pub struct Liar {
     numbers: u32,
     /// What it was sent lately.
     heard: Vec<Request>,
+    /// What it has to do with friends, where there are some.
+    forger: Option<Forger>,
+    /// What it is in the clusters, where there are any.
+    pub stranger: Option<Stranger>,
 }
 
 const BOASTS: usize = 0;
@@ -57,7 +65,7 @@ const GHOSTS_MAX: u64 = 5_000;
 impl Liar {
     /// The liar in this node's place.
     #[must_use]
-    pub fn new(seeds: &Seeds, node: u32, nodes: u32, chains: u8) -> Self {
+    pub fn new(seeds: &Seeds, node: u32, nodes: u32, chains: u8, social: bool) -> Self {
         let mut luck = seeds.family("liars").luck(node.into());
         let mut habits = [false; 6];
         for habit in &mut habits {
@@ -74,11 +82,16 @@ impl Liar {
             key: seeds.identity(u32::MAX - 1),
             numbers: node * 10_000,
             heard: Vec::new(),
+            forger: social.then(|| Forger::new(seeds, node, nodes)),
+            stranger: None,
         }
     }
 
     /// All luck comes from this stream from now on.
     pub fn reseed(&mut self, luck: Luck) {
+        if let Some(stranger) = &mut self.stranger {
+            stranger.reseed(luck.clone());
+        }
         self.luck = luck;
     }
 
@@ -93,6 +106,14 @@ impl Liar {
 
     /// Whom it bothers now, and with what.
     pub fn act(&mut self, roster: &Roster, wall_secs: u64) -> (u32, Request) {
+        let forged = self.forger.as_mut();
+        if let Some((to, request)) = forged.and_then(|of| of.act(roster, wall_secs * 1_000)) {
+            return (to, Request::Wattswarm(request));
+        }
+        let stranger = self.stranger.as_mut();
+        if let Some((to, request)) = stranger.and_then(|of| of.act(roster, wall_secs)) {
+            return (to, Request::Cluster(request));
+        }
         let target = loop {
             let target = self.luck.below(self.nodes.into()) as u32;
             if target != self.node {
@@ -121,11 +142,28 @@ impl Liar {
         (target, request)
     }
 
+    /// It was answered by `node`.
+    pub fn heard(&mut self, node: u32, response: &Response) {
+        if let (Some(forger), Response::Wattswarm(response)) = (&mut self.forger, response) {
+            forger.heard(node, response);
+        }
+    }
+
     /// What it says to a question, and after how many microseconds; nothing, if it never does.
     pub fn answer(&mut self, roster: &Roster, request: &Request) -> Option<(u64, Response)> {
-        // Bans are for operators; on the listener that others reach there are none. Liars belong to
-        // no cluster.
-        if matches!(request, Request::Bans(_) | Request::Cluster(_)) {
+        if let (Some(stranger), Request::Cluster(asked)) = (&mut self.stranger, request) {
+            stranger.hear(asked);
+            let said = stranger.answer(roster, asked)?;
+            return Some((self.luck.below(2_000), Response::Cluster(said)));
+        }
+        // Much is for operators only; on the listener that others reach there is none of it. Other
+        // liars belong to no cluster.
+        let delivers = matches!(request, Request::Wattswarm(wattswarm::Request::Deliver(_)));
+        let private = matches!(
+            request,
+            Request::Bans(_) | Request::Cluster(_) | Request::Wattswarm(_)
+        );
+        if private && !delivers {
             return Some((0, Response::Opaque(403)));
         }
         if self.heard.len() < HEARD_MAX {
@@ -166,6 +204,15 @@ impl Liar {
             }
             Request::ChainwebMempool(chainweb_mempool::Request { body, .. }) => {
                 Response::ChainwebMempool(self.pool(body))
+            }
+            Request::Wattswarm(wattswarm::Request::Deliver(delivery)) => {
+                let from = roster.named(delivery.greeting.source_node_id.as_str());
+                match (&mut self.forger, from) {
+                    (Some(forger), Some(from)) => {
+                        Response::Wattswarm(forger.answer(roster, from, delivery))
+                    }
+                    (_, _) => Response::Opaque(403),
+                }
             }
             Request::Bans(_) | Request::Cluster(_) | Request::Grin(_) | Request::Wattswarm(_) => {
                 Response::Opaque(403)

@@ -33,13 +33,16 @@ fall apart. Then all that stops, every node is started again, and all must becom
 
 Oracles watch every run; a violated one is named, with its first findings, and the exit code is 1:
   answers    every request is answered exactly once, none after its caller was seen to leave
+  books      what a node counts is there, and nothing waits for ever
   bounds     no table or queue of a node outgrows its limit
   commits    a node's commits are numbered without gaps
-  converge   in the calm, mempools become equal and every node knows its peers
+  converge   in the calm, mempools become equal, every node knows its peers, friends agree, and
+             clusters agree on who is in them, who has left and what they are called
   damage     a disk on which bits have changed is noticed at start
   deadlines  no call outlives its deadline
   durable    what others were shown survives a crash
   export     a node's state is what its disk holds
+  friends    both sides of a WattSwarm relationship and conversation tell the same story
   model      answers are those that each room's reference model allows
   panic      nothing panics
   wire       with --wire bytes, what crosses as HTTP comes back equal

@@ -1,6 +1,6 @@
 //! Questions under way, from the moment they are asked until nobody waits for them any more.
 
-use peerage_core::{CallId, Listener, Part, Request, RequestId, Response, Trust};
+use peerage_core::{CallId, Listener, Part, Request, RequestId, Response, Secret, Trust};
 
 /// Names an exchange; never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +58,8 @@ pub struct Exchange {
     pub part: Part,
     /// Where the question arrives.
     pub listener: Listener,
+    /// The question's `Authorization` header.
+    pub authorization: Option<Secret>,
     /// What the question is called.
     pub name: &'static str,
     /// Whether somebody else will answer in place of the one who is asked.

@@ -72,6 +72,8 @@ pub struct Host {
     pub audited: bool,
     /// How many peers it was started with; they may be more than it takes.
     pub restored_peers: usize,
+    /// Whether it has lost its disk or its name since the world began.
+    pub forgot: bool,
     /// Whether it was asked to stop and still runs.
     pub draining: bool,
     /// When its one core for checks is free again.
@@ -105,6 +107,7 @@ impl Host {
             promises: Promises::default(),
             fold: Fold::default(),
             audited,
+            forgot: false,
             draining: false,
             verify_free: 0,
             wake: u64::MAX,
@@ -128,6 +131,13 @@ impl Host {
         self.waiting = Waiting { hints: 0, paced: 0 };
         self.started = at;
         self.started_local = self.clock.local(at);
+    }
+
+    /// It loses everything that it had.
+    pub fn wipe(&mut self) {
+        self.disk.wipe();
+        self.models = None;
+        self.forgot = true;
     }
 
     /// Since when nothing has held it up; now, if something does.

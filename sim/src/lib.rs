@@ -20,11 +20,14 @@
 
 pub mod byzantine;
 pub mod clock;
+pub mod cluster;
 pub mod deck;
 pub mod disk;
 pub mod engine;
 pub mod exchange;
 pub mod fold;
+pub mod forger;
+pub mod friends;
 pub mod gossip;
 pub mod group;
 pub mod host;
@@ -34,6 +37,7 @@ pub mod nemesis;
 pub mod network;
 pub mod options;
 pub mod oracle;
+pub mod paper;
 pub mod push;
 pub mod report;
 pub mod roster;
@@ -52,7 +56,7 @@ pub mod wire;
 pub mod workload;
 pub mod world;
 
-pub use options::{Options, Sabotage, Wire};
+pub use options::{Options, Sabotage, Social, Wire};
 pub use oracle::Oracle;
 pub use run::{Progress, Report, Run, run};
 pub use trace::Log;

@@ -3,6 +3,8 @@
 //! Every run is different in kind, not only in luck: some have no crashes, some have slow disks,
 //! some have tiny tables (swarm testing). What was drawn is printed with the result.
 
+mod social;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use peerage_core::config::Sessions;
 use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
+pub use self::social::Social;
+use crate::cluster::Clusters;
 use crate::disk::DiskSpeed;
 use crate::group::Group;
 use crate::latency::Latency;
@@ -67,6 +71,16 @@ pub struct Work {
     pub put: u32,
     /// Weight of bans and their lifting.
     pub ban: u32,
+    /// What users do to make friends and to talk to them.
+    pub social: Social,
+}
+
+impl Work {
+    /// All weights together.
+    #[must_use]
+    pub const fn sum(&self) -> u32 {
+        self.insert + self.repeat + self.invalid + self.read + self.page + self.put + self.ban
+    }
 }
 
 /// What a run does wrong on purpose, so that an oracle can be seen to notice.
@@ -94,13 +108,15 @@ pub enum Sabotage {
     Panic,
     /// Luck depends on what ran before in the same process.
     Restless,
+    /// What friends write arrives as if it had been written later.
+    LettersAltered,
     /// In bytes, messages arrive changed.
     WireGarbled,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CommitsLost,
         Self::DiskEarly,
         Self::DiskHoards,
@@ -112,6 +128,7 @@ impl Sabotage {
         Self::AnswersFalse,
         Self::Panic,
         Self::Restless,
+        Self::LettersAltered,
         Self::WireGarbled,
     ];
 
@@ -130,6 +147,7 @@ impl Sabotage {
             Self::AnswersFalse => "answers-false",
             Self::Panic => "panic",
             Self::Restless => "restless",
+            Self::LettersAltered => "letters-altered",
             Self::WireGarbled => "wire-garbled",
         }
     }
@@ -215,6 +233,8 @@ pub struct Options {
     pub kept_actions: Option<BTreeSet<(u32, u32)>>,
     /// What users do.
     pub work: Work,
+    /// Which clusters there are, if any.
+    pub clusters: Option<Clusters>,
     /// How nodes hold their sessions.
     pub sessions: Sessions,
     /// The bounds of the nodes' tables.
@@ -229,6 +249,8 @@ pub struct Options {
     pub sabotage: Option<Sabotage>,
 }
 
+/// Nodes of a drawn world in which there may be clusters.
+const CLUSTERED_MAX: u32 = 64;
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
 
@@ -276,6 +298,7 @@ impl Options {
             script: Arc::from([]),
             kept_actions: None,
             work,
+            clusters: None,
             sessions,
             limits,
             ban_window,
@@ -288,7 +311,9 @@ impl Options {
         }
         if faults {
             options.widen(&mut Seeds::new(seed).family("options").luck(1));
+            options.found(&mut Seeds::new(seed).family("clusters").luck(0));
         }
+        options.befriend(&mut Seeds::new(seed).family("options").luck(2), faults);
         options
     }
 }
@@ -325,8 +350,18 @@ impl Options {
                 page: 0,
                 put: 0,
                 ban: 0,
+                social: Social::default(),
             },
             ..drawn
+        }
+    }
+
+    /// Clusters, in some runs only, and none in worlds in which all know all would be too much.
+    fn found(&mut self, luck: &mut Luck) {
+        let clusters = Clusters::drawn(luck, self.nodes);
+        if luck.below(3) == 0 && self.nodes <= CLUSTERED_MAX {
+            self.settle += clusters.settle();
+            self.clusters = Some(clusters);
         }
     }
 
@@ -524,6 +559,7 @@ fn work(luck: &mut Luck, nodes: u32, duration: u64) -> Work {
         put: weight(luck),
         // Bans in small number, or nobody would be left to talk to.
         ban: weight(luck).div_ceil(8),
+        social: Social::default(),
     }
 }
 
@@ -590,6 +626,12 @@ impl fmt::Display for Options {
             work.put,
             work.ban,
         )?;
+        if work.social.sum() > 0 {
+            writeln!(f, "{PAD}{}", work.social)?;
+        }
+        if let Some(clusters) = &self.clusters {
+            writeln!(f, "clusters  {clusters}")?;
+        }
         write!(
             f,
             "nodes     {} chains; each is given {} peers and polls a peer's mempool every {} s;\n\

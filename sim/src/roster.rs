@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use ed25519_dalek::SigningKey;
 use peerage_core::commons::address::{HostAddr, Hostname, PeerInfo};
 use peerage_core::config::Identity;
-use peerage_core::ids::{Fingerprint, PublicKey};
+use peerage_core::ids::{Fingerprint, PeerId, PublicKey};
+use peerage_core::rooms::wattswarm::records::NodeId;
 use peerage_core::{Caller, Listener, PeerCert};
 
 use crate::seed::Seeds;
@@ -67,6 +68,38 @@ impl Roster {
             public_key,
             secret,
         }
+    }
+
+    /// The node's WattSwarm id: its key.
+    #[must_use]
+    pub fn id(&self, node: u32) -> NodeId {
+        self.identity(node).public_key.into()
+    }
+
+    /// Which node holds this key.
+    #[must_use]
+    pub fn holder(&self, key: &PublicKey) -> Option<u32> {
+        let holds = |cert: &PeerCert| cert.key == Some(*key);
+        self.certs.iter().position(holds).map(|node| node as u32)
+    }
+
+    /// Which node has this WattSwarm id.
+    #[must_use]
+    pub fn named(&self, id: &str) -> Option<u32> {
+        self.holder(&NodeId::new(id).ok()?.key()?)
+    }
+
+    /// The node's name in its cluster.
+    #[must_use]
+    pub fn cluster_peer(&self, node: u32) -> PeerId {
+        PeerId::derived(&self.cert(node).fingerprint.0)
+    }
+
+    /// Which node has this name in its cluster.
+    #[must_use]
+    pub fn cluster_node(&self, peer: PeerId) -> Option<u32> {
+        let named = |cert: &PeerCert| PeerId::derived(&cert.fingerprint.0) == peer;
+        self.certs.iter().position(named).map(|node| node as u32)
     }
 
     /// Where the node, or one that does not exist, would be reached.

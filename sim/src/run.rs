@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::fold::Fold;
 use crate::nemesis::Fault;
 use crate::options::{Options, PAD, Time, Wire};
-use crate::oracle::{Finding, Findings, Oracle, converge};
+use crate::oracle::{Finding, Findings, Oracle, clusters, converge, friends};
 use crate::schedule::Key;
 use crate::trace::Tally;
 use crate::watch::Watch;
@@ -316,6 +316,7 @@ impl Run {
             world.audit_export(now, node, true);
         }
         world.audit_waiting(now);
+        world.audit_friends(now);
     }
 
     /// What keeps the core from being well, if anything does.
@@ -330,7 +331,11 @@ impl Run {
         }
         let nodes = (core.iter())
             .filter_map(|node| Some((*node, world.hosts[*node as usize].node.as_deref()?)));
-        converge::obstacle(&world.roster, nodes, world.options.nodes, core.len())
+        let (roster, total) = (&world.roster, world.options.nodes);
+        let clusters = world.options.clusters.as_ref();
+        converge::obstacle(roster, nodes.clone(), total, core.len())
+            .or_else(|| friends::disagreement(&world.fellows(&core)))
+            .or_else(|| clusters.and_then(|_| clusters::obstacle(roster, nodes)))
     }
 
     /// Ends the run where it is and tells what came of it.

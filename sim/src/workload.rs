@@ -10,9 +10,11 @@ use peerage_core::http::page::{Cursor, PageQuery};
 use peerage_core::rooms::chainweb_mempool::command::Command;
 use peerage_core::rooms::chainweb_mempool::key::{RequestKey, TxHash};
 use peerage_core::rooms::{bans, chainweb_mempool, chainweb_peers};
-use peerage_core::{Listener, Request, Response};
+use peerage_core::{Listener, Request, Response, Secret};
 
+use crate::cluster::Operators;
 use crate::deck::{self, Make};
+use crate::friends::Friends;
 use crate::group::Group;
 use crate::options::{Options, Work};
 use crate::roster::Roster;
@@ -27,6 +29,8 @@ pub struct Action {
     pub listener: Listener,
     /// What.
     pub request: Request,
+    /// With what in the `Authorization` header.
+    pub authorization: Option<Secret>,
     /// How many microseconds the user waits for an answer.
     pub patience: u64,
 }
@@ -46,6 +50,8 @@ pub struct Workload {
     /// since then. With whom to ask, and luck of its own, so that it shifts no other draw.
     follow: Vec<(u32, Request)>,
     follow_luck: Luck,
+    friends: Friends,
+    operators: Option<Operators>,
     key: [u8; 32],
     numbers: u32,
     /// The valid transactions that were sent, with their chains.
@@ -66,15 +72,18 @@ impl Workload {
         let users = (0..options.work.users)
             .map(|user| family.luck(user.into()))
             .collect();
+        let on: Option<Vec<u32>> = (options.users_on != Group::All)
+            .then(|| options.users_on.members(options.nodes).collect());
         Self {
             work: options.work.clone(),
             nodes: options.nodes,
-            on: (options.users_on != Group::All)
-                .then(|| options.users_on.members(options.nodes).collect()),
+            friends: Friends::new(seeds, options, on.clone()),
+            on,
             chains: options.chains,
             users,
             follow: Vec::new(),
             follow_luck: seeds.family("follow").luck(0),
+            operators: Operators::new(seeds, options),
             acted: vec![0; options.work.users as usize],
             key: seeds.identity(u32::MAX),
             numbers: 0,
@@ -87,6 +96,10 @@ impl Workload {
         let family = seeds.family("users");
         for (user, luck) in (0..).zip(&mut self.users) {
             *luck = family.luck(user);
+        }
+        self.friends.reseed(seeds);
+        if let Some(operators) = &mut self.operators {
+            operators.reseed(seeds);
         }
     }
 
@@ -111,14 +124,25 @@ impl Workload {
     /// What the user does now.
     pub fn act(&mut self, user: u32, roster: &Roster, wall_secs: u64) -> Action {
         let mut luck = self.users[user as usize].clone();
-        let request = self.request(&mut luck, roster, wall_secs);
+        let operators = self.operators.as_mut();
+        let order = operators.and_then(|operators| operators.act(roster, wall_secs));
+        let request = if self.work.sum() == 0 {
+            // Whoever only makes friends or looks after clusters asks for nothing else.
+            mempool(0, chainweb_mempool::Query::GetPending(None))
+        } else {
+            self.request(&mut luck, roster, wall_secs)
+        };
         let node = match &self.on {
             None => luck.below(self.nodes.into()) as u32,
             Some(on) => on[luck.index(on.len())],
         };
         let (node, request) = self.follow(node, request);
         let operator = matches!(request, Request::Bans(_)) || luck.chance(300_000);
-        let listener = if operator {
+        let (node, request) = match self.friends.act(roster) {
+            Some((node, request)) => (node, Request::Wattswarm(request)),
+            None => (node, request),
+        };
+        let listener = if operator || matches!(request, Request::Wattswarm(_)) {
             Listener::Api
         } else {
             Listener::P2p
@@ -131,17 +155,33 @@ impl Workload {
         };
         self.users[user as usize] = luck;
         self.acted[user as usize] += 1;
-        Action {
-            node,
-            listener,
-            request,
-            patience,
+        match order {
+            Some(order) => Action {
+                node: order.node,
+                listener: order.listener,
+                request: Request::Cluster(order.request),
+                authorization: order.authorization,
+                patience,
+            },
+            None => Action {
+                node,
+                listener,
+                request,
+                authorization: None,
+                patience,
+            },
         }
     }
 
     /// A user was answered by `node`, and knows what to ask next.
-    pub fn heard(&mut self, node: u32, asked: &Request, response: &Response) {
+    pub fn heard(&mut self, roster: &Roster, node: u32, asked: &Request, response: &Response) {
+        if let (Some(operators), Response::Cluster(response)) = (&mut self.operators, response) {
+            return operators.heard(node, response);
+        }
         let next = match (asked, response) {
+            (Request::Wattswarm(asked), Response::Wattswarm(response)) => {
+                return self.friends.heard(roster, node, asked, response);
+            }
             (
                 Request::ChainwebMempool(chainweb_mempool::Request { chain, .. }),
                 Response::ChainwebMempool(chainweb_mempool::Response::Pending { mark, .. }),

@@ -1,5 +1,6 @@
 //! Named scenarios at fixed seeds, determinism, and oracles that can be seen to fail.
 
+mod clusters;
 mod faults;
 mod report;
 mod scenarios;
@@ -9,7 +10,7 @@ mod travel;
 
 use peerage_sim::nemesis::Kind;
 use peerage_sim::nemesis::draw::Rate;
-use peerage_sim::{Options, Oracle, Report, Sabotage, Wire, run};
+use peerage_sim::{Options, Oracle, Report, Sabotage, Social, Wire, run};
 
 const SECOND: u64 = 1_000_000;
 
@@ -182,6 +183,20 @@ fn answers_that_no_model_allows_are_noticed() {
     options.work.read = 30;
     let report = go(options);
     assert!(report.findings.misses(Oracle::Model) > 0, "{report}");
+}
+
+#[test]
+fn letters_that_arrive_altered_are_noticed() {
+    let mut options = Options::drawn(11, 6, 60 * SECOND, false);
+    options.sabotage = Some(Sabotage::LettersAltered);
+    options.work.pause = SECOND / 10;
+    options.work.social = Social {
+        relate: 4,
+        message: 8,
+        ..Social::default()
+    };
+    let report = go(options);
+    assert!(report.findings.misses(Oracle::Friends) > 0, "{report}");
 }
 
 #[test]

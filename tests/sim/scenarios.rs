@@ -61,6 +61,8 @@ fn errors_name_file_line_and_key() {
         "nodes = 5\nfaults = [\n  \"5s crash n1\",\n  \"5s crahs n1\",\n]",
         "nodes = 5\nfaults = [\"5s crash n9\"]",
         "faults = [\"5s partition eu | us\"]",
+        "[cluster]\nlicenses = 2",
+        "[cluster]\ngossip-interval = \"0s\"",
         "topology = \"star\"",
         "topology = \"edges(no-such-file)\"",
         "[groups]\neu = \"n0-n99\"",
@@ -105,6 +107,9 @@ fn expectations_can_be_broken() {
         "messages = { name = \"insert\", min = 100000 }",
         "fault = { kind = \"crash\", min = 1 }",
         "knows = { who = \"n0\", node = \"n3\", known = false }",
+        "in-cluster = { who = \"n0\", node = \"n3\" }",
+        "cluster-size = { min = 2 }",
+        "clusters = { max = 1 }",
         "hash = \"0123456789abcdef\"",
     ];
     let mut all = String::new();

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use peerage_sim::cluster::measure::measure;
 use peerage_sim::gossip;
 use serde_json::json;
 
@@ -14,10 +15,13 @@ Both workloads were given to other simulators too, so that speeds can be compare
 gossip: a hundred messages of 200 bytes, each handed on to four others by whoever learns it; one in a
 hundred is lost, the rest take 40 to 60 ms; 12 virtual seconds.
 timers: every node wakes up once a second for 60 virtual seconds.
+cluster: real nodes, all told of the first within a second; how long until all know all, and what
+their heartbeats cost in the minute after that, as bytes on a wire.
 
 Examples:
   peerage-sim bench gossip --nodes 10000 --seed 1 --json
-  peerage-sim bench gossip --nodes 10 --worlds 5000     # many small worlds, one after the other";
+  peerage-sim bench gossip --nodes 10 --worlds 5000     # many small worlds, one after the other
+  peerage-sim bench cluster --nodes 200";
 
 #[derive(Args, Debug)]
 #[command(after_help = HELP)]
@@ -41,16 +45,20 @@ pub(crate) struct BenchArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Workload {
+    Cluster,
     Gossip,
     Timers,
 }
 
 pub(crate) fn bench(args: &BenchArgs) -> Result<bool, String> {
+    if args.workload == Workload::Cluster {
+        return cluster(args);
+    }
     let (before, begun) = (cost::cpu_seconds(), Instant::now());
     let mut sum = gossip::Counts::default();
     for seed in args.seed..args.seed.saturating_add(args.worlds) {
         sum.add(&match args.workload {
-            Workload::Gossip => gossip::gossip(seed, args.nodes),
+            Workload::Cluster | Workload::Gossip => gossip::gossip(seed, args.nodes),
             Workload::Timers => gossip::timers(seed, args.nodes),
         });
     }
@@ -61,7 +69,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<bool, String> {
     let out = &mut io::stdout().lock();
     let written = if args.json {
         let object = json!({
-            "workload": match args.workload { Workload::Gossip => "gossip", Workload::Timers => "timers" },
+            "workload": args.workload.to_possible_value().map(|value| value.get_name().to_owned()),
             "seed": args.seed,
             "worlds": args.worlds,
             "nodes": args.nodes,
@@ -78,7 +86,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<bool, String> {
         writeln!(out, "{object}")
     } else {
         let (count, what) = match args.workload {
-            Workload::Gossip => (sum.delivered, "messages delivered"),
+            Workload::Cluster | Workload::Gossip => (sum.delivered, "messages delivered"),
             Workload::Timers => (sum.woken, "timers fired"),
         };
         writeln!(
@@ -92,4 +100,56 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<bool, String> {
         )
     };
     written.map(|()| true).map_err(|error| error.to_string())
+}
+
+/// What clusters of this size cost.
+fn cluster(args: &BenchArgs) -> Result<bool, String> {
+    let out = &mut io::stdout().lock();
+    let mut all = true;
+    for seed in args.seed..args.seed.saturating_add(args.worlds) {
+        let begun = Instant::now();
+        let cost = measure(seed, args.nodes);
+        let wall = begun.elapsed().as_secs_f64();
+        all &= cost.converged_us.is_some();
+        // Of one node in one second: a minute was counted.
+        let each = cost.heartbeat_bytes as f64 / 60.0 / f64::from(args.nodes);
+        let written = if args.json {
+            let object = json!({
+                "workload": "cluster",
+                "seed": seed,
+                "nodes": args.nodes,
+                "converged_seconds": cost.converged_us.map(|us| us as f64 / 1e6),
+                "handshakes": cost.handshakes,
+                "joining_bytes": cost.joining_bytes,
+                "heartbeats": cost.heartbeats,
+                "heartbeat_bytes": cost.heartbeat_bytes,
+                "bytes_per_node_and_second": each,
+                "message_bytes_max": cost.message_bytes_max,
+                "events": cost.events,
+                "wall_seconds": wall,
+                "peak_rss_mb": cost::peak_rss_mb(),
+                "hash": format!("{:016x}", cost.hash),
+            });
+            writeln!(out, "{object}")
+        } else {
+            let converged = match cost.converged_us {
+                Some(us) => format!("all know all after {:.1} s", us as f64 / 1e6),
+                None => "they never knew each other".to_owned(),
+            };
+            writeln!(
+                out,
+                "{} nodes: {converged}, {} handshakes, {:.1} MB; then {:.1} kB a node and second in \
+                 {:.1} heartbeats a second, the largest {:.1} kB; {wall:.1} s, hash {:016x}",
+                args.nodes,
+                cost.handshakes,
+                cost.joining_bytes as f64 / 1e6,
+                each / 1e3,
+                cost.heartbeats as f64 / 60.0,
+                cost.message_bytes_max as f64 / 1e3,
+                cost.hash,
+            )
+        };
+        written.map_err(|error| error.to_string())?;
+    }
+    Ok(all)
 }

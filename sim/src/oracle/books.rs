@@ -3,8 +3,11 @@
 //! A number that is kept beside what it counts goes wrong in silence, until everything is refused
 //! for want of room that is there.
 
+use std::collections::BTreeMap;
+
 use peerage_core::Node;
-use peerage_core::rooms::{Row, chainweb_mempool};
+use peerage_core::rooms::wattswarm::records::NodeId;
+use peerage_core::rooms::{Row, chainweb_mempool, wattswarm};
 
 /// What waits at a node, since when. Zero for nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,8 +65,24 @@ pub fn balance(node: &Node) -> Result<(), String> {
             gauges[place] = value;
         }
     });
-    let [probes, counted, bytes, checks, checked_bytes, batches, jobs] = gauges;
-    let pending = node.export().iter().map(pending_bytes).sum::<u64>();
+    let [
+        probes,
+        counted,
+        bytes,
+        checks,
+        checked_bytes,
+        batches,
+        jobs,
+        outbox,
+    ] = gauges;
+    let rows = node.export();
+    let pending = rows.iter().map(pending_bytes).sum::<u64>();
+    let waiting = waiting(&rows);
+    if outbox != waiting {
+        return Err(format!(
+            "{outbox} things for friends are counted, {waiting} wait"
+        ));
+    }
     // What was pending before a start is not in the pool until it was checked again.
     if bytes > pending {
         return Err(format!(
@@ -89,7 +108,7 @@ pub fn balance(node: &Node) -> Result<(), String> {
     Ok(())
 }
 
-const GAUGES: [&str; 7] = [
+const GAUGES: [&str; 8] = [
     "probes_in_flight",
     "probes_counted",
     "mempool_bytes",
@@ -97,7 +116,38 @@ const GAUGES: [&str; 7] = [
     "mempool_checks_bytes",
     "mempool_batches",
     "verifications_in_flight",
+    "wattswarm_outbox",
 ];
+
+/// Messages and actions that others have not acknowledged. Each action has a number, and so has the
+/// last one that was acknowledged.
+fn waiting(rows: &[Row]) -> u64 {
+    let of_friends = || {
+        rows.iter().filter_map(|row| {
+            let Row::Wattswarm(row) = row else {
+                return None;
+            };
+            Some(row)
+        })
+    };
+    let acked = of_friends().filter_map(|row| {
+        let wattswarm::Row::Pair(id, Some(record)) = row else {
+            return None;
+        };
+        Some((id, record.progress.acked))
+    });
+    let acked: BTreeMap<&NodeId, u64> = acked.collect();
+    let waits = |row: &&wattswarm::Row| {
+        if let wattswarm::Row::Action(id, seq, Some(_)) = row {
+            acked.get(id).is_none_or(|acked| seq > acked)
+        } else if let wattswarm::Row::Message(_, _, Some(row)) = row {
+            row.place.is_some()
+        } else {
+            false
+        }
+    };
+    of_friends().filter(waits).count() as u64
+}
 
 fn pending_bytes(row: &Row) -> u64 {
     let Row::ChainwebMempool(chainweb_mempool::Row::Pending(_, _, Some(command))) = row else {

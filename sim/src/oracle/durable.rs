@@ -6,12 +6,14 @@
 //! moment the answer leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use peerage_core::commons::Row as CommonsRow;
 use peerage_core::commons::address::HostAddr;
 use peerage_core::commons::bans::BanKey;
-use peerage_core::rooms::{bans, chainweb_peers};
-use peerage_core::rows::Record as _;
+use peerage_core::rooms::wattswarm::records::NodeId;
+use peerage_core::rooms::{bans, chainweb_peers, wattswarm};
+use peerage_core::rows::Record;
 use peerage_core::{Request, Response, Row, Scope};
 
 /// What one node has issued, and what it was told is durable.
@@ -95,6 +97,46 @@ pub fn shown(request: &Request, response: &Response) -> Vec<Vec<u8>> {
             .items
             .iter()
             .map(|peer| peer_key(&peer.address))
+            .collect(),
+        (Request::Wattswarm(request), Response::Wattswarm(response)) => {
+            let rows = told(request, response);
+            rows.iter().map(Record::key).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The relationships, conversations and messages that are there, as rows of which only the keys
+/// matter.
+fn told(request: &wattswarm::Request, response: &wattswarm::Response) -> Vec<wattswarm::Row> {
+    use wattswarm::{Parcel, Request, Response, Row, Taken};
+
+    let message = |thread: &Arc<str>, id: &Arc<str>| Row::Message(thread.clone(), id.clone(), None);
+    match (request, response) {
+        (Request::Act(_), Response::Queued { remote, .. }) => {
+            let id = NodeId::new(remote).ok();
+            id.map(|id| Row::Pair(id, None)).into_iter().collect()
+        }
+        (Request::Send(_), Response::Sent(posted)) => {
+            vec![message(&posted.thread_id, &posted.message_id)]
+        }
+        (Request::Deliver(delivery), Response::Receipt(receipt)) => {
+            let Parcel::Letters(letters) = &delivery.parcel else {
+                return Vec::new();
+            };
+            let kept = letters.iter().zip(&receipt.results);
+            kept.filter(|(_, taken)| matches!(taken, Taken::Applied | Taken::Repeated))
+                .map(|(letter, _)| message(&letter.thread_id, &letter.message_id))
+                .collect()
+        }
+        (_, Response::Messages { thread, messages }) => (messages.iter())
+            .map(|shown| message(thread, &shown.message_id))
+            .collect(),
+        (_, Response::Threads(threads)) => (threads.iter())
+            .map(|thread| Row::Thread(thread.thread_id.clone(), None))
+            .collect(),
+        (_, Response::Relationships(all)) => (all.iter())
+            .map(|relations| Row::Pair(relations.remote_node_id.clone(), None))
             .collect(),
         _ => Vec::new(),
     }

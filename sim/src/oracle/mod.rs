@@ -6,18 +6,21 @@
 //! | books | what a node counts is there, and nothing waits for ever |
 //! | bounds | no table or queue of a node outgrows its limit |
 //! | commits | commits are numbered without gaps |
-//! | converge | once faults stop, pools become equal and every node knows its peers |
+//! | converge | once faults stop, pools become equal, all know their peers, friends agree, clusters know themselves |
 //! | damage | a disk on which bits have changed is noticed at start |
 //! | deadlines | no call outlives its deadline |
 //! | durable | what others were shown is on the disk |
 //! | export | a node's state is what its disk holds |
+//! | friends | both sides of a friendship tell the same story |
 //! | model | answers are those that each room's reference model allows |
 //! | panic | nothing panics |
 //! | wire | what crosses as bytes comes back equal |
 
 pub mod books;
+pub mod clusters;
 pub mod converge;
 pub mod durable;
+pub mod friends;
 pub mod model;
 pub mod talk;
 
@@ -47,6 +50,8 @@ pub enum Oracle {
     Durable,
     /// State and disk are one.
     Export,
+    /// Both sides of a friendship tell the same story.
+    Friends,
     /// Answers are those that a reference model allows.
     Model,
     /// Nothing panics.
@@ -57,7 +62,7 @@ pub enum Oracle {
 
 impl Oracle {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Answers,
         Self::Books,
         Self::Bounds,
@@ -67,6 +72,7 @@ impl Oracle {
         Self::Deadlines,
         Self::Durable,
         Self::Export,
+        Self::Friends,
         Self::Model,
         Self::Panic,
         Self::Wire,
@@ -85,6 +91,7 @@ impl Oracle {
             Self::Deadlines => "deadlines",
             Self::Durable => "durable",
             Self::Export => "export",
+            Self::Friends => "friends",
             Self::Model => "model",
             Self::Panic => "panic",
             Self::Wire => "wire",
@@ -178,6 +185,10 @@ impl Findings {
     }
 }
 
+/// Messages that open a conversation, and bytes that they take together.
+const OPENING_MESSAGES: usize = 2;
+const OPENING_BYTES: usize = 4_096;
+
 /// Looks at a node's tables and queues. It may keep the peers it was started with, even if another
 /// release took more of them. `part` divides the limits, to see the oracle fail.
 pub fn bounds(node: &Node, restored_peers: u64, part: u64, mut miss: impl FnMut(String)) {
@@ -186,6 +197,9 @@ pub fn bounds(node: &Node, restored_peers: u64, part: u64, mut miss: impl FnMut(
     let networks = u64::from(config.chains) + 1;
     let sessions =
         config.sessions.cut_max as u64 + config.sessions.mempool_max as u64 * (networks - 1);
+    let opened = limits.relationships_max;
+    // An older release, whose rows it was started with, may have taken twice as many.
+    let neighbours = 2 * limits.peers_max;
     node.gauges(&mut |name, value| {
         let limit = match name {
             // One address is banned under up to three names.
@@ -205,6 +219,13 @@ pub fn bounds(node: &Node, restored_peers: u64, part: u64, mut miss: impl FnMut(
             "peers_learned_waiting" => LEARNED_MAX as u64,
             "probes_in_flight" => limits.probes_max as u64,
             "requests_owed" => limits.requests_max as u64,
+            "wattswarm_contacts" => limits.contacts_max as u64,
+            // An accepted relationship opens its conversation whatever room there is.
+            "wattswarm_message_bytes" => (limits.message_bytes_max + opened * OPENING_BYTES) as u64,
+            "wattswarm_messages" => (limits.messages_max + opened * OPENING_MESSAGES) as u64,
+            "wattswarm_neighbours" => neighbours as u64,
+            "wattswarm_outbox" => limits.outbox_max as u64,
+            "wattswarm_relationships" | "wattswarm_threads" => limits.relationships_max as u64,
             "sessions" => sessions,
             // What was pending before a restart is checked again, a chunk at a time.
             "verifications_in_flight" => {

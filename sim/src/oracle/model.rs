@@ -6,16 +6,17 @@
 use std::collections::BTreeMap;
 
 use peerage_core::commons::Row as CommonsRow;
-use peerage_core::commons::address::PeerInfo;
+use peerage_core::commons::address::{HostAddr, PeerInfo};
 use peerage_core::commons::bans::BanKey;
-use peerage_core::ids::Fingerprint;
+use peerage_core::ids::{Fingerprint, PublicKey};
 use peerage_core::rooms::chainweb_mempool::key::TxHash;
 use peerage_core::rooms::chainweb_mempool::{ChainId, Query};
 use peerage_core::rooms::chainweb_peers::Event as PeersEvent;
-use peerage_core::rooms::{Event, Row, bans, chainweb_mempool, chainweb_peers};
+use peerage_core::rooms::{Event, Row, bans, chainweb_mempool, chainweb_peers, cluster, wattswarm};
 use peerage_core::time::Now;
 use peerage_core::{
-    Answer, CallId, Caller, Config, Input, Listener, Output, Request, RequestId, Response, Trust,
+    Answer, CallId, Caller, Config, Input, Listener, Output, PeerCert, Request, RequestId,
+    Response, Trust,
 };
 
 use super::talk::{Talk, What};
@@ -26,6 +27,8 @@ pub struct Models {
     bans: bans::model::Model,
     peers: chainweb_peers::model::Model,
     mempool: chainweb_mempool::model::Model,
+    cluster: Box<cluster::model::Model>,
+    wattswarm: wattswarm::model::Model,
     /// What it says to its peers.
     pub talk: Talk,
     own: Fingerprint,
@@ -50,10 +53,11 @@ enum Room {
     Mempool(Box<chainweb_mempool::model::Owed>, Option<Given>),
     /// Who was surely banned.
     Peers(chainweb_peers::model::Owed, bans::model::Banned),
+    /// With who was surely banned.
+    Cluster(bans::model::Banned),
     /// A room that has no model: only that it answers is looked at.
-    Cluster,
     Grin,
-    Wattswarm,
+    Wattswarm(Box<wattswarm::model::Owed>),
 }
 
 /// Commands that a peer gives and the node has not.
@@ -70,6 +74,7 @@ impl Models {
     pub fn new(config: &Config, rows: &[Row]) -> Self {
         let known = config.known_peers.iter().map(|peer| peer.address.clone());
         let (mut kept, mut banned, mut pending) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut friends, mut told) = (Vec::new(), Vec::new());
         for row in rows {
             if let Row::Commons(CommonsRow::Peer(addr, Some(_))) = row {
                 kept.push(addr.clone());
@@ -77,9 +82,14 @@ impl Models {
                 banned.push((name.clone(), ban.clone()));
             } else if let Row::ChainwebMempool(row) = row {
                 pending.push(row);
+            } else if let Row::Wattswarm(row) = row {
+                if let wattswarm::Row::Contact(_, Some(contact)) = row {
+                    told.extend(addresses(&contact.material));
+                }
+                friends.push(row);
             }
         }
-        Self {
+        let mut models = Self {
             bans: bans::model::Model::new(config.ban_window, banned.into_iter()),
             peers: chainweb_peers::model::Model::new(
                 config.address.clone(),
@@ -91,13 +101,31 @@ impl Models {
                 config.limits.recent_log_max,
                 pending.into_iter(),
             ),
+            cluster: Box::new(cluster::model::Model::new(
+                config,
+                rows.iter().filter_map(of_cluster),
+            )),
+            wattswarm: wattswarm::model::Model::new(config, friends.into_iter()),
             talk: Talk::default(),
             own: config.identity.fingerprint,
             probes_max: config.limits.probes_max,
             private: config.private,
             draining: false,
             owed: BTreeMap::new(),
+        };
+        for addr in &told {
+            models.peers.met(addr);
         }
+        models
+    }
+
+    /// Whether the node, which started with what its disk held, still has what it told of `before`
+    /// that.
+    ///
+    /// # Errors
+    /// What is lost.
+    pub fn outlives(&self, before: &Self) -> Result<(), String> {
+        self.wattswarm.outlives(&before.wattswarm)
     }
 
     /// The node is given an input.
@@ -106,19 +134,25 @@ impl Models {
     /// What was wrong with what it did before, if that can be told only now.
     pub fn input(&mut self, now: Now, input: &Input) -> Result<(), String> {
         self.bans.begin();
+        self.cluster.begin();
         let before = self.talk.begin();
         match input {
             Input::Request { id, from, request } => {
                 let refused = self.refusal(now, from);
-                let of = self.asked(now, from, request);
+                let of = self.asked(now, *id, from, request);
+                if refused.is_some() {
+                    self.cluster.over(*id);
+                }
                 self.owed.insert(*id, Owed { refused, of });
             }
             Input::Reply { id, result } => self.replied(now, *id, result.as_ref().ok()),
             Input::Hangup { id } => {
                 self.owed.remove(id);
+                self.cluster.over(*id);
             }
             Input::Drain => self.draining = true,
-            Input::Persisted { .. } | Input::Tick | Input::Verdict { .. } => {}
+            Input::Verdict { id, verdict } => self.cluster.checked(*id, verdict),
+            Input::Persisted { .. } | Input::Tick => {}
         }
         before
     }
@@ -136,7 +170,7 @@ impl Models {
         }
     }
 
-    fn asked(&mut self, now: Now, from: &Caller, request: &Request) -> Room {
+    fn asked(&mut self, now: Now, id: RequestId, from: &Caller, request: &Request) -> Room {
         match request {
             Request::Bans(request) => Room::Bans(self.bans.asked(now, request)),
             Request::ChainwebMempool(request) => {
@@ -160,25 +194,49 @@ impl Models {
                 }
                 Room::Peers(self.peers.asked(request), self.bans.banned(now))
             }
-            Request::Cluster(_) => Room::Cluster,
+            Request::Cluster(request) => {
+                let banned = self.bans.banned(now);
+                let covers = |addr: &HostAddr, key| covers(&banned, addr, key);
+                self.cluster.asked(now, id, from, request, &covers);
+                Room::Cluster(banned)
+            }
             Request::Grin(_) => Room::Grin,
-            Request::Wattswarm(_) => Room::Wattswarm,
+            Request::Wattswarm(request) => {
+                if let wattswarm::Request::Contact(asked) = request {
+                    self.introduced(&asked.material);
+                } else if let wattswarm::Request::Deliver(delivery) = request {
+                    self.introduced(&delivery.greeting.contact_material);
+                }
+                Room::Wattswarm(Box::new(self.wattswarm.asked(now, from, request)))
+            }
+        }
+    }
+
+    /// Somebody says where a node is reached.
+    fn introduced(&mut self, material: &wattswarm::Material) {
+        for addr in addresses(material) {
+            self.peers.met(&addr);
         }
     }
 
     /// A call of the node's has ended.
     fn replied(&mut self, now: Now, id: CallId, answer: Option<&Answer>) {
         let response = answer.map(|answer| &answer.response);
+        self.cluster.call_ended(id, response.is_some());
         let made = self.talk.ended(now, id, response);
         if let Some(Response::ChainwebPeers(chainweb_peers::Response::Page(page))) = response {
             for peer in &page.items {
                 self.peers.met(&peer.address);
             }
         }
+        if let Some(Response::Wattswarm(wattswarm::Response::Receipt(receipt))) = response {
+            self.introduced(&receipt.greeting.contact_material);
+        }
         let Some((made, response)) = made.zip(response) else {
             return;
         };
-        if (200..300).contains(&response.status()) {
+        // Whoever is handed something is met at once, whatever it says to that.
+        if (200..300).contains(&response.status()) || made.what == What::Deliver {
             self.peers.vouched(&made.to);
         }
         if let (
@@ -197,6 +255,7 @@ impl Models {
     pub fn output(&mut self, now: Now, output: &Output) -> Result<(), String> {
         match output {
             Output::Abandon { id } => {
+                self.cluster.call_ended(*id, false);
                 self.talk.ended(now, *id, None);
                 Ok(())
             }
@@ -208,13 +267,30 @@ impl Models {
                 if pinned || self.bans.forbids(now, &BanKey::of_address(&to.addr)) {
                     return Err(format!("{} is called, who is banned", to.addr));
                 }
+                if let Request::Cluster(request) = request {
+                    self.cluster.called(*id, &to.addr, request)?;
+                }
                 let had = |chain, hash: &TxHash| self.mempool.met(chain, hash);
                 self.talk.called(now, *id, to, request, &had)
             }
-            Output::Commit { rows, .. } => rows.iter().try_for_each(|row| self.written(now, row)),
+            Output::Commit { rows, .. } => {
+                for joined in rows.iter().filter_map(of_cluster).filter_map(reached_at) {
+                    // Whoever shook hands is in the table of all families.
+                    self.peers.met(&joined);
+                    self.peers.vouched(&joined);
+                }
+                let of_cluster = rows.iter().filter_map(of_cluster);
+                self.cluster.written(now, of_cluster)?;
+                let of_friends = rows.iter().filter_map(friends);
+                self.wattswarm.written(now, of_friends)?;
+                rows.iter().try_for_each(|row| self.written(now, row))
+            }
             Output::Event(event) => self.told(now, event),
             Output::Respond { id, response } => self.answered(now, *id, response),
-            Output::Verify { .. } => Ok(()),
+            Output::Verify { id, job } => {
+                self.cluster.checks(*id, job);
+                Ok(())
+            }
         }
     }
 
@@ -282,7 +358,10 @@ impl Models {
             return Ok(());
         };
         match (owed.of, response) {
-            (_, Response::Refused(_)) => Ok(()),
+            (_, Response::Refused(_)) => {
+                self.cluster.over(id);
+                Ok(())
+            }
             (of, _) if owed.refused.is_some() => Err(format!(
                 "somebody is answered {}: {of:?}",
                 owed.refused.unwrap_or_default()
@@ -300,10 +379,64 @@ impl Models {
                 let still = self.bans.lasted(&banned, now);
                 (self.peers).answered(&owed, &|peer| banned.covers(peer), still, response)
             }
-            (Room::Cluster, Response::Cluster(_))
-            | (Room::Grin, Response::Grin(_))
-            | (Room::Wattswarm, Response::Wattswarm(_)) => Ok(()),
+            (Room::Grin, Response::Grin(_)) => Ok(()),
+            (Room::Cluster(banned), Response::Cluster(response)) => {
+                let still = self.bans.lasted(&banned, now);
+                let covers = |addr: &HostAddr, key| covers(&banned, addr, key);
+                (self.cluster).answered(now, id, response, &covers, still)
+            }
+            (Room::Wattswarm(owed), Response::Wattswarm(response)) => {
+                self.wattswarm.answered(&owed, response)
+            }
             (_, response) => Err(format!("another room answers: {response:?}")),
         }
     }
+}
+
+/// The row, if it is of that room.
+fn friends(row: &Row) -> Option<&wattswarm::Row> {
+    if let Row::Wattswarm(row) = row {
+        Some(row)
+    } else {
+        None
+    }
+}
+
+/// The row, if it is one of the cluster's.
+fn of_cluster(row: &Row) -> Option<&cluster::Row> {
+    if let Row::Cluster(row) = row {
+        Some(row)
+    } else {
+        None
+    }
+}
+
+/// Where a peer of the cluster is reached, if the row tells of one.
+fn reached_at(row: &cluster::Row) -> Option<HostAddr> {
+    if let cluster::Row::Member(_, Some(member)) = row {
+        member.address.parse().ok()
+    } else {
+        None
+    }
+}
+
+/// Whether whoever is reached there or holds that key is banned.
+fn covers(banned: &bans::model::Banned, addr: &HostAddr, key: PublicKey) -> bool {
+    let holder = PeerCert {
+        // Nobody holds a certificate with this fingerprint.
+        fingerprint: Fingerprint([0; 32]),
+        key: Some(key),
+    };
+    banned.covers_cert(&holder) || banned.covers(&PeerInfo::new(None, addr.clone()))
+}
+
+/// Where contact material says that a node is reached.
+pub(super) fn addresses(material: &wattswarm::Material) -> Vec<HostAddr> {
+    let Ok(said) = serde_json::from_str::<serde_json::Value>(material.json()) else {
+        return Vec::new();
+    };
+    let addresses = said["listen_addrs"].as_array().into_iter().flatten();
+    addresses
+        .filter_map(|addr| addr.as_str()?.parse().ok())
+        .collect()
 }

@@ -12,7 +12,7 @@ use peerage_core::ids::Fingerprint;
 use peerage_core::limits::WAITERS_MAX;
 use peerage_core::rooms::chainweb_mempool::key::{RequestKey, TxHash};
 use peerage_core::rooms::chainweb_mempool::{ChainId, Mark, Query};
-use peerage_core::rooms::{chainweb_mempool, chainweb_peers};
+use peerage_core::rooms::{chainweb_mempool, chainweb_peers, wattswarm};
 use peerage_core::time::Now;
 use peerage_core::{CallId, Endpoint, Node, Part, Request, Response, Trust};
 
@@ -38,6 +38,8 @@ pub enum What {
     Lookup(ChainId),
     /// To take commands.
     Push(ChainId),
+    /// Something of a node for another.
+    Deliver,
     /// Anything else.
     Other,
 }
@@ -245,7 +247,7 @@ impl Talk {
                     }
                 }
             }
-            (What::Page(_) | What::Other, _) => {}
+            (What::Page(_) | What::Deliver | What::Other, _) => {}
         }
         Some(made)
     }
@@ -420,6 +422,8 @@ fn what(to: &Endpoint, request: &Request) -> What {
             Query::Insert(_) => What::Push(request.chain),
             Query::Member(_) => What::Other,
         }
+    } else if let Request::Wattswarm(wattswarm::Request::Deliver(_)) = request {
+        What::Deliver
     } else {
         What::Other
     }

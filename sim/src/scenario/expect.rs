@@ -4,7 +4,7 @@
 //! variant here, a key, and what it looks at.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -13,6 +13,7 @@ use peerage_core::{Input, Output};
 
 use super::read::{share, time};
 use super::section::{Result, Section};
+use crate::cluster::look;
 use crate::group::Group;
 use crate::nemesis::Kind;
 use crate::options::Time;
@@ -46,6 +47,19 @@ pub enum Expectation {
     Pending(Bounds, Group),
     /// Whether members of one group know a node.
     Knows {
+        /// Who.
+        who: Group,
+        /// Whom.
+        node: u32,
+        /// Whether they do.
+        known: bool,
+    },
+    /// How many nodes everybody of a group has in its cluster, itself included.
+    ClusterSize(Bounds, Group),
+    /// In how many clusters a group's nodes are.
+    Clusters(Bounds, Group),
+    /// Whether members of one group have a node in their clusters.
+    InCluster {
         /// Who.
         who: Group,
         /// Whom.
@@ -160,18 +174,34 @@ pub(super) fn read(
             all.push(Expectation::Fault(kind, bounds(&inner)?));
             inner.finish()?;
         }
-        if let Some(inner) = section.section("knows")? {
+        for (key, clustered) in [("knows", false), ("in-cluster", true)] {
+            let Some(inner) = section.section(key)? else {
+                continue;
+            };
             let node = inner.meaning("node", |text| {
                 let number = text
                     .strip_prefix('n')
                     .and_then(|number| number.parse().ok());
                 number.ok_or_else(|| format!("{text:?} is no node; write n3"))
             })?;
-            all.push(Expectation::Knows {
-                who: whom(&inner, "who")?,
-                node: node.ok_or_else(|| section.error("knows", "say `node`"))?,
-                known: inner.truth("known")?.unwrap_or(true),
+            let who = whom(&inner, "who")?;
+            let node = node.ok_or_else(|| section.error(key, "say `node`"))?;
+            let known = inner.truth("known")?.unwrap_or(true);
+            all.push(if clustered {
+                Expectation::InCluster { who, node, known }
+            } else {
+                Expectation::Knows { who, node, known }
             });
+            inner.finish()?;
+        }
+        if let Some(inner) = section.section("cluster-size")? {
+            let bounds = bounds(&inner)?;
+            all.push(Expectation::ClusterSize(bounds, whom(&inner, "group")?));
+            inner.finish()?;
+        }
+        if let Some(inner) = section.section("clusters")? {
+            let bounds = bounds(&inner)?;
+            all.push(Expectation::Clusters(bounds, whom(&inner, "group")?));
             inner.finish()?;
         }
         if let Some(hash) = section.meaning("hash", |text| {
@@ -182,7 +212,7 @@ pub(super) fn read(
         section.finish()?;
         if all.len() == before {
             let what = "[[expect]] says nothing; write one of spread, settled-within, peers-known, \
-                        pending, event, messages, fault, knows, hash";
+                        pending, event, messages, fault, knows, in-cluster, cluster-size, clusters, hash";
             return Err(top.file().error(offset, what));
         }
     }
@@ -269,6 +299,26 @@ impl Expectation {
                 (number != *node && found != *known)
                     .then(|| Broken(format!("n{number} {verb} n{node}")))
             }),
+            Self::ClusterSize(bounds, group) => nodes(run, group).find_map(|(number, node)| {
+                bounds.check(
+                    look::size(node),
+                    &format!("nodes in the cluster of n{number}"),
+                )
+            }),
+            Self::Clusters(bounds, group) => {
+                let all: BTreeSet<_> = nodes(run, group)
+                    .map(|(_, node)| look::cluster(node))
+                    .collect();
+                bounds.check(all.len() as u64, "clusters that there are")
+            }
+            Self::InCluster { who, node, known } => {
+                nodes(run, who).find_map(|(number, machine)| {
+                    let found = look::knows(machine, world.roster.cluster_peer(*node));
+                    let verb = if *known { "does not have" } else { "has" };
+                    (number != *node && found != *known)
+                        .then(|| Broken(format!("n{number} {verb} n{node} in its cluster")))
+                })
+            }
             Self::Hash(hash) => (run.hash() != *hash)
                 .then(|| Broken(format!("the hash is {:016x}, not {hash:016x}", run.hash()))),
         }

@@ -3,6 +3,7 @@
 //! `sim/scenarios/README.md` is the reference of the format. A scenario is read into [`Options`], so
 //! whatever it says can be run, replayed, copied and shrunk like any other world.
 
+pub(crate) mod cluster;
 mod expect;
 mod read;
 mod script;
@@ -81,12 +82,45 @@ pub const BUILT_IN: &[(&str, &str)] = &[
         include_str!("../../scenarios/clock-skew.toml"),
     ),
     (
+        "cluster-chaos",
+        include_str!("../../scenarios/cluster-chaos.toml"),
+    ),
+    (
+        "clusters-meet",
+        include_str!("../../scenarios/clusters-meet.toml"),
+    ),
+    (
         "disk-trouble",
         include_str!("../../scenarios/disk-trouble.toml"),
     ),
     (
         "eclipse-attempt",
         include_str!("../../scenarios/eclipse-attempt.toml"),
+    ),
+    ("impostor", include_str!("../../scenarios/impostor.toml")),
+    (
+        "join-storm",
+        include_str!("../../scenarios/join-storm.toml"),
+    ),
+    (
+        "friends-block",
+        include_str!("../../scenarios/friends-block.toml"),
+    ),
+    (
+        "friends-clocks",
+        include_str!("../../scenarios/friends-clocks.toml"),
+    ),
+    (
+        "friends-cross",
+        include_str!("../../scenarios/friends-cross.toml"),
+    ),
+    (
+        "friends-forgers",
+        include_str!("../../scenarios/friends-forgers.toml"),
+    ),
+    (
+        "friends-restart",
+        include_str!("../../scenarios/friends-restart.toml"),
     ),
     (
         "mempool-flood",
@@ -103,6 +137,10 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     (
         "propagation",
         include_str!("../../scenarios/propagation.toml"),
+    ),
+    (
+        "removal-in-partition",
+        include_str!("../../scenarios/removal-in-partition.toml"),
     ),
     (
         "rolling-restart",

@@ -8,7 +8,8 @@ use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
 use super::section::{At, File, Result, Section};
-use super::{Overrides, Scenario, expect, script};
+use super::{Overrides, Scenario, cluster, expect, script};
+use crate::cluster::Clusters;
 use crate::group::Group;
 use crate::latency::Latency;
 use crate::nemesis::draw::Rate;
@@ -83,11 +84,21 @@ pub(super) fn read(
         limits(section, &mut options.limits)?;
     }
     variants(&top, &mut options, &group)?;
+    if let Some(section) = top.section("cluster")? {
+        let before = options.clusters.take();
+        let settle = before.as_ref().map_or(0, Clusters::settle);
+        let clusters = cluster::read(section, before)?;
+        if !top.has("settle") {
+            options.settle += clusters.as_ref().map_or(0, Clusters::settle);
+            options.settle -= settle;
+        }
+        options.clusters = clusters;
+    }
     if let Some(section) = top.section("users")? {
         users(section, &mut options, &group)?;
     }
     let expectations = expect::read(&top, &group)?;
-    options.script = script::read(&top, &options)?;
+    options.script = script::read(&top, &options, &group)?;
     top.finish()?;
     Ok(Scenario {
         title,
@@ -405,7 +416,16 @@ fn limits(section: Section<'_>, limits: &mut Limits) -> Result<()> {
         ("bans-max", &mut limits.bans_max),
         ("calls-max", &mut limits.calls_max),
         ("calls-per-peer-max", &mut limits.calls_per_peer_max),
+        ("contacts-max", &mut limits.contacts_max),
         ("lookup-slice-max", &mut limits.lookup_slice_max),
+        ("message-bytes-max", &mut limits.message_bytes_max),
+        ("messages-max", &mut limits.messages_max),
+        (
+            "messages-per-thread-max",
+            &mut limits.messages_per_thread_max,
+        ),
+        ("outbox-max", &mut limits.outbox_max),
+        ("outbox-per-peer-max", &mut limits.outbox_per_peer_max),
         ("peers-max", &mut limits.peers_max),
         ("pool-bytes-max", &mut limits.pool_bytes_max),
         ("pool-max", &mut limits.pool_max),
@@ -413,7 +433,9 @@ fn limits(section: Section<'_>, limits: &mut Limits) -> Result<()> {
         ("probes-per-source-max", &mut limits.probes_per_source_max),
         ("push-queue-max", &mut limits.push_queue_max),
         ("recent-log-max", &mut limits.recent_log_max),
+        ("relationships-max", &mut limits.relationships_max),
         ("requests-max", &mut limits.requests_max),
+        ("requests-per-peer-max", &mut limits.requests_per_peer_max),
         ("verifies-max", &mut limits.verifies_max),
     ] {
         set(
@@ -489,6 +511,10 @@ fn users(
         ("page", &mut work.page),
         ("put", &mut work.put),
         ("ban", &mut work.ban),
+        ("relate", &mut work.social.relate),
+        ("message", &mut work.social.message),
+        ("converse", &mut work.social.converse),
+        ("introduce", &mut work.social.introduce),
     ] {
         set(
             weight,
@@ -505,8 +531,14 @@ fn users(
         work.page,
         work.put,
         work.ban,
+        work.social.sum(),
     ];
-    if work.users > 0 && weights.iter().all(|weight| *weight == 0) {
+    set(
+        &mut work.social.request_ids,
+        section.meaning("request-ids", share)?,
+    );
+    let chores = options.clusters.as_ref().map_or(0, |of| of.work.sum());
+    if work.users > 0 && chores == 0 && weights.iter().all(|weight| *weight == 0) {
         return Err(section.error(
             "count",
             "users who do nothing; give a weight, as in insert = 1",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use peerage_core::Listener;
+use peerage_core::rooms::wattswarm;
 use serde_json::Value;
 
 use super::Broken;
@@ -16,6 +17,7 @@ use super::read::time;
 use super::section::{Result, Section};
 use crate::clock::Clock;
 use crate::deck::{self, Make};
+use crate::group::Group;
 use crate::options::Options;
 use crate::roster::Roster;
 use crate::seed::Seeds;
@@ -70,7 +72,11 @@ pub struct Transcript {
     pub(crate) answers: Vec<Option<Answered>>,
 }
 
-pub(super) fn read(top: &Section<'_>, options: &Options) -> Result<Arc<[Scripted]>> {
+pub(super) fn read(
+    top: &Section<'_>,
+    options: &Options,
+    group: &dyn Fn(&str) -> Option<Group>,
+) -> Result<Arc<[Scripted]>> {
     let seeds = Seeds::new(options.seed);
     let roster = Roster::new(seeds, options.nodes);
     let names = Names {
@@ -85,21 +91,19 @@ pub(super) fn read(top: &Section<'_>, options: &Options) -> Result<Arc<[Scripted
                 .error(offset, format!("[[requests]] must say `{key}`"))
         };
         let at = section.meaning("at", time)?.ok_or_else(|| missing("at"))?;
-        let node = section
+        let nodes = section
             .meaning("node", |text| {
-                let number = text
-                    .strip_prefix('n')
-                    .and_then(|number| number.parse().ok());
-                number
-                    .filter(|node: &u32| *node < options.nodes)
-                    .ok_or_else(|| {
-                        format!(
-                            "{text:?} is no node; there are n0 to n{}",
-                            options.nodes - 1
-                        )
-                    })
+                let nodes = group(text).map(|nodes| nodes.members(options.nodes).collect());
+                let there: Option<Vec<u32>> = nodes.filter(|nodes: &Vec<u32>| !nodes.is_empty());
+                there.ok_or_else(|| {
+                    format!(
+                        "{text:?} is no node; there are n0 to n{}",
+                        options.nodes - 1
+                    )
+                })
             })?
             .ok_or_else(|| missing("node"))?;
+        let within = section.meaning("within", time)?.unwrap_or(0);
         let listener = section
             .meaning("listener", |text| match text {
                 "api" => Ok(Listener::Api),
@@ -140,16 +144,17 @@ pub(super) fn read(top: &Section<'_>, options: &Options) -> Result<Arc<[Scripted
             }
         };
         section.finish()?;
-        script.push(Scripted {
-            at,
+        let last = nodes.len() as u64;
+        script.extend((0..).zip(nodes).map(|(place, node)| Scripted {
+            at: at + within * place / last,
             node,
             listener,
-            method,
-            target,
-            headers,
-            body,
-            expected,
-        });
+            method: method.clone(),
+            target: target.clone(),
+            headers: headers.clone(),
+            body: body.clone(),
+            expected: expected.clone(),
+        }));
     }
     script.sort_by_key(|scripted| scripted.at);
     Ok(script.into())
@@ -206,7 +211,7 @@ impl Names<'_> {
             filled.push_str(&self.value(name).ok_or_else(|| {
                 format!(
                     "${{{name}}} stands for nothing; there are ${{n0.address}}, ${{n0.host}}, ${{n0.port}}, \
-                     ${{n0.id}}, ${{tx.1}}, ${{tx.1.hash}}"
+                     ${{n0.id}}, ${{n0.key}}, ${{n0.peer}}, ${{n0.thread.n1}}, ${{tx.1}}, ${{tx.1.hash}}"
                 )
             })?);
             rest = tail;
@@ -249,16 +254,28 @@ impl Names<'_> {
                 Value::String(command.canonical_text()).to_string()
             });
         }
-        let (node, what) = name.strip_prefix('n')?.split_once('.')?;
-        let node: u32 = node.parse().ok().filter(|node| *node < self.nodes)?;
+        let (node, what) = name.split_once('.')?;
+        let node = self.node(node)?;
         let info = self.roster.info(node);
         Some(match what {
             "address" => info.address.to_string(),
             "host" => info.address.host.to_string(),
             "port" => info.address.port.to_string(),
             "id" => info.id?.to_string(),
-            _ => return None,
+            "peer" => self.roster.cluster_peer(node).to_string(),
+            "key" => self.roster.id(node).to_string(),
+            _ => {
+                let other = self.node(what.strip_prefix("thread.")?)?;
+                let (one, two) = (self.roster.id(node), self.roster.id(other));
+                wattswarm::ids::thread_id(one.as_str(), two.as_str())
+            }
         })
+    }
+
+    /// The node that is called so.
+    fn node(&self, name: &str) -> Option<u32> {
+        let number = name.strip_prefix('n')?.parse().ok();
+        number.filter(|node| *node < self.nodes)
     }
 }
 

@@ -286,7 +286,7 @@ fn simpler(fault: &Fault, nodes: u32) -> Vec<Fault> {
 /// Whatever can be switched off.
 fn plainer(search: &mut Search<'_>) {
     type Switch = fn(&mut Options);
-    let switches: [Switch; 21] = [
+    let switches: [Switch; 22] = [
         |least| least.links.make_sound(),
         |least| least.links.slow_chance = 0,
         |least| least.links.request_loss = 0,
@@ -302,6 +302,7 @@ fn plainer(search: &mut Search<'_>) {
         |least| least.topology = Topology::Neighbours,
         |least| least.variants.clear(),
         |least| least.liars = 0,
+        |least| least.clusters = None,
         |least| least.shuffle = false,
         |least| least.core = 1_000,
         |least| least.chains = 1,

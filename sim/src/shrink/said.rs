@@ -9,9 +9,11 @@ use peerage_core::config::Sessions;
 use peerage_core::limits::Limits;
 use peerage_core::time::{Duration, micros};
 
+use crate::cluster::Clusters;
 use crate::group::Group;
 use crate::options::{Options, Topology, Variant, Work};
 use crate::run::Run;
+use crate::scenario;
 use crate::text::{Exactly, Percent};
 use crate::watch::{Carries, Crossing, Watch};
 
@@ -74,7 +76,7 @@ fn as_differences(options: &Options, base: &Options, draw: bool) -> String {
     top.differ("shuffle", base.shuffle, options.shuffle);
     top.share("core", base.core * 1_000, options.core * 1_000);
     top.differ("liars", base.liars, options.liars);
-    top.time("settle", base.settle, options.settle);
+    top.time("settle", settle(base, options), options.settle);
     top.time("skew", base.skew, options.skew);
     top.lasts("ban-window", base.ban_window, options.ban_window);
     top.differ("audited", base.audited, options.audited);
@@ -94,10 +96,24 @@ fn as_differences(options: &Options, base: &Options, draw: bool) -> String {
             text.push_str(&format!("\n[{name}]\n{}", table.0));
         }
     }
+    let said = scenario::cluster::said(base.clusters.as_ref(), options.clusters.as_ref());
+    // An empty table says that there are clusters, unless they are there anyway.
+    if !said.is_empty() || base.clusters.is_none() && options.clusters.is_some() {
+        text.push_str("\n[cluster]\n");
+        for (key, value) in said {
+            text.push_str(&format!("{key} = {value}\n"));
+        }
+    }
     for variant in &options.variants {
         text.push_str(&settings(variant, options));
     }
     text
+}
+
+/// How long the calm may take, if nothing is said about it.
+fn settle(base: &Options, options: &Options) -> u64 {
+    let of = |options: &Options| options.clusters.as_ref().map_or(0, Clusters::settle);
+    base.settle + of(options) - of(base)
 }
 
 fn topology(topology: &Topology) -> Option<String> {
@@ -246,7 +262,13 @@ fn limits(drawn: &Limits, is: &Limits) -> Table {
             ("calls-max", limits.calls_max),
             ("calls-per-peer-max", limits.calls_per_peer_max),
             ("commits-max", limits.commits_max as usize),
+            ("contacts-max", limits.contacts_max),
             ("lookup-slice-max", limits.lookup_slice_max),
+            ("message-bytes-max", limits.message_bytes_max),
+            ("messages-max", limits.messages_max),
+            ("messages-per-thread-max", limits.messages_per_thread_max),
+            ("outbox-max", limits.outbox_max),
+            ("outbox-per-peer-max", limits.outbox_per_peer_max),
             ("peers-max", limits.peers_max),
             ("pool-bytes-max", limits.pool_bytes_max),
             ("pool-max", limits.pool_max),
@@ -254,7 +276,9 @@ fn limits(drawn: &Limits, is: &Limits) -> Table {
             ("probes-per-source-max", limits.probes_per_source_max),
             ("push-queue-max", limits.push_queue_max),
             ("recent-log-max", limits.recent_log_max),
+            ("relationships-max", limits.relationships_max),
             ("requests-max", limits.requests_max),
+            ("requests-per-peer-max", limits.requests_per_peer_max),
             ("verifies-max", limits.verifies_max),
         ]
     };
@@ -278,9 +302,15 @@ fn users(drawn: &Work, options: &Options) -> Table {
         ("page", drawn.page, is.page),
         ("put", drawn.put, is.put),
         ("ban", drawn.ban, is.ban),
+        ("relate", drawn.social.relate, is.social.relate),
+        ("message", drawn.social.message, is.social.message),
+        ("converse", drawn.social.converse, is.social.converse),
+        ("introduce", drawn.social.introduce, is.social.introduce),
     ] {
         table.differ(key, drawn, is);
     }
+    let (drawn, is) = (drawn.social.request_ids, is.social.request_ids);
+    table.share("request-ids", drawn, is);
     if options.users_on != Group::All {
         table.say("on", quoted(&options.users_on));
     }

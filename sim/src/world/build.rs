@@ -11,6 +11,7 @@ use peerage_core::{Config, Outbox};
 use super::judge::AUDIT_EVERY;
 use super::{Event, World};
 use crate::byzantine::Liar;
+use crate::cluster::Stranger;
 use crate::disk::{Disk, DiskFault};
 use crate::engine::Engine;
 use crate::exchange::Exchanges;
@@ -74,7 +75,10 @@ impl World {
             .collect();
         let mut hosts = hosts;
         for node in &liars {
-            let liar = Liar::new(&seeds, *node, nodes, options.chains);
+            let social = options.work.social.sum() > 0;
+            let mut liar = Liar::new(&seeds, *node, nodes, options.chains, social);
+            let clusters = options.clusters.clone();
+            liar.stranger = clusters.map(|of| Stranger::new(&seeds, *node, nodes, of));
             hosts[*node as usize].liar = Some(Box::new(liar));
         }
         let mut engine = Engine::new((nodes + users + 2) as usize);
@@ -182,6 +186,9 @@ impl World {
             // An older release had smaller tables.
             config.limits.peers_max = config.limits.peers_max.div_ceil(2).max(4);
             config.limits.calls_max = config.limits.calls_max.div_ceil(2).max(16);
+        }
+        if let Some(clusters) = &options.clusters {
+            clusters.configure(&self.seeds, node, &mut config);
         }
         for variant in &options.variants {
             if variant.nodes.holds(node) {

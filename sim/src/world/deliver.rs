@@ -3,9 +3,12 @@
 //! Every question ends in at most one reply. Whether, and when, something arrives is for the
 //! network to say; this follows an exchange from place to place until nobody waits for it.
 
+use std::sync::Arc;
+
+use peerage_core::rooms::wattswarm;
 use peerage_core::{
-    Answer, CallError, CallId, Endpoint, Input, Listener, Part, Request, RequestId, Response,
-    Trust, VersionHeader,
+    Answer, CallError, CallId, Caller, Endpoint, Input, Listener, Part, Request, RequestId,
+    Response, Trust, VersionHeader,
 };
 
 use super::{Event, World};
@@ -43,6 +46,7 @@ impl World {
             trust: to.trust,
             part: to.part,
             listener: Listener::P2p,
+            authorization: None,
             name: request.name(),
             impostor: false,
             request: Some(request),
@@ -218,6 +222,7 @@ impl World {
         };
         let Some(mut request) = request else { return };
         let listener = exchange.listener;
+        let authorization = exchange.authorization.clone();
         if self.options.wire != Wire::Typed {
             self.findings.looked(Oracle::Wire);
             let garbled = self.options.sabotage == Some(Sabotage::WireGarbled);
@@ -254,12 +259,18 @@ impl World {
                 exchange.request = Some(request.clone());
             }
         }
+        if self.options.sabotage == Some(Sabotage::LettersAltered) {
+            alter(&mut request);
+        }
         if lies {
             return self.ask_liar(engine, ticket, callee, &request);
         }
         let from = match caller.checked_sub(self.options.nodes) {
             None => self.roster.caller(caller),
-            Some(user) => Roster::user(user, listener),
+            Some(user) => Caller {
+                authorization,
+                ..Roster::user(user, listener)
+            },
         };
         let input = Input::Request {
             id: ticket.request(),
@@ -425,8 +436,7 @@ impl World {
             if let (Ok(answer), Some(asked), false) =
                 (&result, &exchange.request, exchange.given_up)
             {
-                self.workload
-                    .heard(exchange.callee, asked, &answer.response);
+                self.heard(exchange.caller, exchange.callee, asked, &answer.response);
             }
             return;
         };
@@ -442,6 +452,18 @@ impl World {
         }
         let input = Input::Reply { id, result };
         self.feed(engine, exchange.caller, exchange.callee, input);
+    }
+
+    /// A user or a liar is answered.
+    fn heard(&mut self, caller: u32, callee: u32, asked: &Request, response: &Response) {
+        match self.hosts.get_mut(caller as usize) {
+            Some(host) => {
+                if let Some(liar) = &mut host.liar {
+                    liar.heard(callee, response);
+                }
+            }
+            None => self.workload.heard(&self.roster, callee, asked, response),
+        }
     }
 
     /// Sends the news back that there will be no answer.
@@ -549,6 +571,7 @@ impl World {
             trust: Trust::Anyone,
             part: Part::Body,
             listener: action.listener,
+            authorization: action.authorization,
             name: action.request.name(),
             impostor: false,
             request: Some(action.request),
@@ -574,5 +597,17 @@ const fn failure(error: CallError) -> &'static str {
         CallError::Timeout => "timeout",
         CallError::TooLarge => "too large",
         CallError::Unreachable => "unreachable",
+    }
+}
+
+/// Has friends write a millisecond later, so that an oracle can be seen to notice.
+fn alter(request: &mut Request) {
+    let Request::Wattswarm(wattswarm::Request::Deliver(delivery)) = request else {
+        return;
+    };
+    if let wattswarm::Parcel::Letters(letters) = &mut Arc::make_mut(delivery).parcel {
+        for letter in letters {
+            letter.created_at += 1;
+        }
     }
 }

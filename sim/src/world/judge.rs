@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use peerage_core::limits::DELIVERY_TIMEOUT;
 use peerage_core::rooms::chainweb_mempool;
 use peerage_core::time::Now;
 use peerage_core::{Output, Request, Response};
@@ -13,12 +14,15 @@ use super::{Event, World};
 use crate::engine::Engine;
 use crate::exchange::{Place, Ticket};
 use crate::nemesis::Kind;
-use crate::options::Sabotage;
+use crate::options::{Sabotage, Wire};
 use crate::oracle::Oracle;
+use crate::oracle::friends::{self, Fellow};
 use crate::oracle::talk::silence_max;
 
 /// The pause between two looks of the oracles.
 pub(super) const AUDIT_EVERY: u64 = 1_000_000;
+/// The pause between two looks at friends, at all of them at once.
+const FRIENDS_EVERY: u64 = 10 * AUDIT_EVERY;
 /// Nodes per look.
 const AUDIT_NODES: u32 = 8;
 /// A call may outlive its deadline by the granularity of clocks, no more.
@@ -116,15 +120,44 @@ impl World {
         }
     }
 
+    /// Those who run, and have never lost what they had, and do not lie, as their friends see them.
+    /// Nobody, where messages are spoiled on their way.
+    pub(crate) fn fellows(&self, of: &[u32]) -> Vec<Fellow<'_>> {
+        let honest = of.iter().filter_map(|node| {
+            let host = &self.hosts[*node as usize];
+            let whole = !host.forgot && host.audited;
+            Some((*node, host.node.as_deref().filter(|_| whole)?))
+        });
+        if self.options.wire == Wire::Mangled {
+            return Vec::new();
+        }
+        Fellow::gather(&self.roster, honest)
+    }
+
+    /// Whether friends contradict each other.
+    pub(crate) fn audit_friends(&mut self, at: u64) {
+        let all: Vec<u32> = (0..self.options.nodes).collect();
+        let fellows = self.fellows(&all);
+        if fellows.is_empty() {
+            return;
+        }
+        let contradiction = friends::contradiction(&fellows);
+        self.findings.looked(Oracle::Friends);
+        if let Some(text) = contradiction {
+            self.findings.miss(at, None, Oracle::Friends, text);
+        }
+    }
+
     /// Looks at everything that waits for something.
     pub(crate) fn audit_waiting(&mut self, at: u64) {
-        let longest = self.longest_call();
+        let longest = ["", "deliver"].map(|name| self.longest_call(name));
         self.findings.looked(Oracle::Deadlines);
         let mut late = Vec::new();
         for (_, exchange) in self.exchanges.iter() {
             let by_node = exchange.call.is_some() && !exchange.given_up;
             let free_since = |node: u32| self.hosts[node as usize].unhurried_since(at);
             let writes_since = |node: u32| self.hosts[node as usize].free_since(at);
+            let longest = longest[usize::from(exchange.name == "deliver")];
             if by_node
                 && at.saturating_sub(exchange.sent.max(free_since(exchange.caller))) > longest
             {
@@ -163,6 +196,9 @@ impl World {
             }
         }
         self.audit_waiting(at);
+        if at.is_multiple_of(FRIENDS_EVERY) {
+            self.audit_friends(at);
+        }
         let world = self.party();
         engine.after(AUDIT_EVERY, world, world, Event::Audit);
         if self.options.sabotage == Some(Sabotage::Restless) && at > 5_000_000 {
@@ -201,9 +237,13 @@ impl World {
         }
     }
 
-    fn longest_call(&self) -> u64 {
+    /// How long a call may take, by what is asked.
+    fn longest_call(&self, name: &str) -> u64 {
         let sessions = &self.options.sessions;
-        let longest = sessions.request_timeout.max(sessions.probe_timeout);
+        let longest = match name {
+            "deliver" => DELIVERY_TIMEOUT,
+            _ => sessions.request_timeout.max(sessions.probe_timeout),
+        };
         // A clock that runs too slow makes everything longer.
         let rate = if self.options.faults.of(Kind::Drift).every > 0 {
             2
@@ -214,7 +254,8 @@ impl World {
     }
 
     pub(super) fn check_deadline(&mut self, at: u64, node: u32, ticket: Ticket) {
-        let longest = self.longest_call();
+        let name = (self.exchanges.get_mut(ticket)).map_or("", |exchange| exchange.name);
+        let longest = self.longest_call(name);
         self.findings.looked(Oracle::Deadlines);
         let unhurried = self.hosts[node as usize].unhurried_since(at);
         if let Some(exchange) = self.exchanges.get_mut(ticket)

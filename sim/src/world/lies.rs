@@ -34,6 +34,7 @@ impl World {
             trust: Trust::Anyone,
             part: Part::Body,
             listener: Listener::P2p,
+            authorization: None,
             name: request.name(),
             impostor: false,
             request: Some(request),

@@ -55,8 +55,15 @@ impl World {
                 let peer = |row: &&Row| matches!(row, AnyRow::Commons(CommonsRow::Peer(..)));
                 host.restored_peers = rows.iter().filter(peer).count();
                 let now = host.now(at);
-                host.models = (host.audited && node < MODELLED)
+                let models = (host.audited && node < MODELLED)
                     .then(|| Box::new(Models::new(&config, &rows)));
+                if let (Some(before), Some(models)) = (&host.models, &models) {
+                    self.findings.looked(Oracle::Durable);
+                    if let Err(text) = models.outlives(before) {
+                        self.findings.miss(at, Some(node), Oracle::Durable, text);
+                    }
+                }
+                host.models = models;
                 Node::restore(config, seed, now, rows).map_err(|error| error.to_string())
             }
         };

@@ -1,9 +1,10 @@
 //! Scripted requests: literal HTTP, read and answered as a real node's driver does it.
 
 use bytes::Bytes;
-use http::{Response as HttpResponse, StatusCode};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Response as HttpResponse, StatusCode};
 use peerage_core::http::{Head, Reception, Reply, Wardrobe, receive};
-use peerage_core::{Answer, CallError, Listener, Part, Response, Trust};
+use peerage_core::{Answer, CallError, Listener, Part, Response, Secret, Trust};
 
 use super::{Event, World};
 use crate::engine::Engine;
@@ -72,6 +73,7 @@ impl World {
             trust: Trust::Anyone,
             part: Part::Body,
             listener: scripted.listener,
+            authorization: authorization(&scripted.headers),
             name: request.name(),
             impostor: false,
             request: Some(request),
@@ -118,6 +120,12 @@ impl World {
         let wall = self.hosts[scripted.node as usize].clock.wall(at);
         Wardrobe::new(peer).dress(reply, &scripted.method, wall)
     }
+}
+
+/// The header that tells who asks, as a real node's driver reads it.
+fn authorization(headers: &HeaderMap) -> Option<Secret> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    Some(Secret(text.to_owned()))
 }
 
 fn encode(response: &Response) -> Reply {

@@ -80,10 +80,11 @@ impl World {
             What::Renew(_) => {
                 self.crash(engine, node, false, Unsynced::Drawn);
                 self.roster.renew(node);
+                self.hosts[node as usize].forgot = true;
             }
             What::Wipe(_) => {
                 self.crash(engine, node, false, Unsynced::Drawn);
-                self.hosts[node as usize].disk.wipe();
+                self.hosts[node as usize].wipe();
             }
             What::Downgrade(_) => {
                 self.crash(engine, node, false, Unsynced::Drawn);
@@ -202,7 +203,7 @@ impl World {
     fn replace_damaged(&mut self, engine: &mut Engine<Event>, node: u32) {
         let host = &mut self.hosts[node as usize];
         if host.disk.damaged() {
-            host.disk.wipe();
+            host.wipe();
         }
         self.start(engine, node);
     }

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use ed25519_dalek::Signer as _;
+use ed25519_dalek::{Signer as _, SigningKey};
 use serde::{Deserialize, Serialize};
 
 use super::credentials::SharedCredential;
 use super::failure::{BUSY, Code, Failure};
-use super::handshake::is_banned;
+use super::handshake::is_member_banned;
 use super::joining::{endpoint, of_cluster};
 use super::membership::Reach;
 use super::record::{Message, Record};
@@ -65,6 +65,11 @@ impl Digest {
             .bytes(credential.map_or(&[][..], |credential| &credential.signature))
             .done()
     }
+
+    /// Signs what the other fields say.
+    pub fn sign(&mut self, key: &SigningKey) {
+        self.signature = key.sign(&self.message()).to_bytes();
+    }
 }
 
 impl Cluster {
@@ -88,7 +93,7 @@ impl Cluster {
         let mut targets: Vec<PeerId> = self
             .members
             .iter()
-            .filter(|(_, member)| !is_banned(cx, &member.record))
+            .filter(|(_, member)| !is_member_banned(cx, member))
             .map(|(id, _)| *id)
             .collect();
         if !all && targets.len() > GOSSIP_ALL_MAX {
@@ -151,7 +156,7 @@ impl Cluster {
             credential: self.shared.clone(),
             signature: [0; 64],
         };
-        digest.signature = self.key.sign(&digest.message()).to_bytes();
+        digest.sign(&self.key);
         digest
     }
 
@@ -197,9 +202,34 @@ impl Cluster {
 
     /// `POST /v1/cluster/gossip`.
     pub(super) fn hear(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, digest: Arc<Digest>) {
+        let question = digest.clone();
         if let Err(failure) = self.check(cx, Some(id), digest) {
-            cx.respond(id, Response::Failed(failure));
+            let strange = failure.code == Code::NotFound;
+            cx.respond(
+                id,
+                match self.own.left_s {
+                    Some(_) if strange => Response::Gossip(Arc::new(self.last_words(&question))),
+                    Some(_) | None => Response::Failed(failure),
+                },
+            );
         }
+    }
+
+    /// What a node that has left tells whoever still counts it in, and whom it does not know: its
+    /// own farewell and nothing else. A handshake may have ended well on the other side only, and
+    /// nobody else would ever tell that side.
+    fn last_words(&self, question: &Digest) -> Digest {
+        let mut digest = Digest {
+            from: self.announcement.peer_id,
+            to: question.from,
+            nonce: question.nonce,
+            cluster_id: self.own.cluster_id,
+            records: vec![self.announcement.clone()],
+            credential: None,
+            signature: [0; 64],
+        };
+        digest.sign(&self.key);
+        digest
     }
 
     /// Has the signatures of a message checked, with those of the records that are news.
@@ -258,7 +288,7 @@ impl Cluster {
         }
         let member = self.members.get(&digest.from);
         let member = member.ok_or(Failure::new(Code::NotFound, "unknown peer"))?;
-        if is_banned(cx, &member.record) {
+        if is_member_banned(cx, member) {
             return Err(Failure::new(Code::Forbidden, "the peer is banned"));
         }
         Ok(member.record.public_key)
@@ -283,8 +313,19 @@ impl Cluster {
         if !credential.is_newer_than(self.shared.as_ref()) {
             return None;
         }
-        let author = self.members.get(&credential.rotated_by)?;
-        Some(author.record.public_key)
+        let author = credential.rotated_by;
+        if author == self.announcement.peer_id {
+            // Ours from before the disk was lost.
+            return Some(self.public_key);
+        }
+        if let Some(member) = self.members.get(&author) {
+            return Some(member.record.public_key);
+        }
+        // What a peer did before it left still counts; whom this node deleted it does not believe.
+        let left = &self.tombstones.get(&author)?.record;
+        left.deactivated_at
+            .is_some_and(|left_s| credential.rotated_s <= left_s)
+            .then_some(left.public_key)
     }
 
     /// A message's signatures were checked: next, take what is new.

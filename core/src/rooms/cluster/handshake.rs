@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use ed25519_dalek::Signer as _;
+use ed25519_dalek::{Signer as _, SigningKey};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::failure::{BUSY, FULL, Failure, MISMATCH, handshake};
 use super::record::{Message, Record};
-use super::types::{Response, Then};
+use super::types::{Member, Response, Then};
 use super::wire::{base64_32, base64_signature, maybe_base64_32};
 use super::{Cluster, Event};
 use crate::commons::bans::BanKey;
@@ -87,6 +87,13 @@ impl Hello {
             .done()
     }
 
+    /// Signs what the other fields say, with the shared secret too, if there is one.
+    pub fn sign(&mut self, key: &SigningKey, secret: Option<&ClusterSecret>) {
+        let message = self.message();
+        self.mac = mac(secret, &message);
+        self.signature = key.sign(&message).to_bytes();
+    }
+
     /// Whether no field is longer than it may be.
     #[must_use]
     pub fn is_sound(&self) -> bool {
@@ -127,6 +134,14 @@ impl Welcome {
             .bytes(&self.record.public_key.0)
             .bytes(&self.record.signature)
             .done()
+    }
+
+    /// Signs the answer to `hello`, with the shared secret too, if there is one.
+    pub fn sign(&mut self, hello: &Hello, key: &SigningKey, secret: Option<&ClusterSecret>) {
+        let caller = &hello.record;
+        let message = self.message(&hello.challenge, caller.peer_id, caller.public_key);
+        self.mac = mac(secret, &message);
+        self.signature = key.sign(&message).to_bytes();
     }
 }
 
@@ -213,10 +228,7 @@ impl Cluster {
             mac: None,
             signature: [0; 64],
         };
-        let caller = &hello.record;
-        let message = welcome.message(&hello.challenge, caller.peer_id, caller.public_key);
-        welcome.mac = mac(cx.config().cluster.secret.as_ref(), &message);
-        welcome.signature = self.key.sign(&message).to_bytes();
+        welcome.sign(hello, &self.key, cx.config().cluster.secret.as_ref());
         welcome
     }
 
@@ -262,27 +274,41 @@ impl Cluster {
 
     /// What we remember of the author.
     fn screen_history(&self, record: &Record, number: u64, why: Why) -> Result<(), Failure> {
+        if let Some(failure) = self.forbids(record, why, false) {
+            return Err(failure);
+        }
         let known = self.members.get(&record.peer_id);
-        let known = known.map(|member| (&member.record, member.hello));
         let gone = self.tombstones.get(&record.peer_id);
-        let remembered = gone.map(|gone| (&gone.record, gone.hello));
-        if let Some((before, hello)) = known.or(remembered) {
-            if before.public_key != record.public_key {
-                return Err(handshake("handshake failed: the peer has another key"));
-            }
-            if number <= hello {
-                return Err(handshake("handshake failed: the challenge was used"));
-            }
+        let last = known.map(|member| member.hello);
+        if last
+            .or_else(|| gone.map(|gone| gone.hello))
+            .is_some_and(|last| number <= last)
+        {
+            return Err(handshake("handshake failed: the challenge was used"));
         }
-        match gone {
-            Some(gone) if gone.record.is_active() && why == Why::Discovery => {
-                Err(handshake("handshake failed: the peer was deleted here"))
-            }
-            Some(gone) if !gone.record.is_active() && record.version <= gone.record.version => {
-                Err(handshake("handshake failed: the peer is deactivated"))
-            }
-            _ => Ok(()),
+        Ok(())
+    }
+
+    /// Why a peer may not come, or come back, in this way, if it may not. It keeps the key that it
+    /// had; a deletion is lifted by an add, a departure by what the peer says of itself later.
+    /// `called` tells that this node began: if its operator had it do so, the key of who is gone does
+    /// not matter, for somebody may have taken the name of who is meant.
+    pub(super) fn forbids(&self, record: &Record, why: Why, called: bool) -> Option<Failure> {
+        let another_key = handshake("handshake failed: the peer has another key");
+        if let Some(known) = self.members.get(&record.peer_id) {
+            let same = known.record.public_key == record.public_key;
+            return (!same).then_some(another_key);
         }
+        let gone = self.tombstones.get(&record.peer_id)?;
+        if gone.record.public_key != record.public_key {
+            return (!called || why == Why::Discovery).then_some(another_key);
+        }
+        if gone.record.is_active() {
+            let deleted = handshake("handshake failed: the peer was deleted here");
+            return (why == Why::Discovery).then_some(deleted);
+        }
+        let left = handshake("handshake failed: the peer is deactivated");
+        (record.version <= gone.record.version).then_some(left)
     }
 
     /// Whether the licence allows one more node, or this one is counted already. Peers with whom a
@@ -310,6 +336,16 @@ pub(super) fn is_banned(cx: &Cx<'_, Cluster>, record: &Record) -> bool {
             || record
                 .host_addr()
                 .is_some_and(|addr| bans.covers(wall, &BanKey::of_address(&addr))))
+}
+
+/// Whether a ban covers a peer, by its key, by where it says it is, or by where it was added.
+pub(super) fn is_member_banned(cx: &Cx<'_, Cluster>, member: &Member) -> bool {
+    let bans = &cx.commons().bans;
+    !bans.is_empty()
+        && (is_banned(cx, &member.record)
+            || member
+                .host_addr()
+                .is_some_and(|addr| bans.covers(cx.now().wall, &BanKey::of_address(&addr))))
 }
 
 fn refuse(cx: &mut Cx<'_, Cluster>, id: RequestId, hello: &Hello, failure: Failure) {

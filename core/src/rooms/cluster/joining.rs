@@ -5,11 +5,9 @@
 
 use std::sync::Arc;
 
-use ed25519_dalek::Signer as _;
-
 use super::failure::{BUSY, Code, EXISTS, FULL, Failure, MISMATCH, handshake};
 use super::handshake::{
-    BANNED, Hello, LEFT, SECRET, VERSION, Welcome, Why, mac, same_licence, shares_secret,
+    BANNED, Hello, LEFT, SECRET, VERSION, Welcome, Why, same_licence, shares_secret,
 };
 use super::record::Record;
 use super::types::{AddPeer, Identity, Request, Response, Then};
@@ -169,9 +167,7 @@ impl Cluster {
             mac: None,
             signature: [0; 64],
         };
-        let message = hello.message();
-        hello.mac = mac(cx.config().cluster.secret.as_ref(), &message);
-        hello.signature = self.key.sign(&message).to_bytes();
+        hello.sign(&self.key, cx.config().cluster.secret.as_ref());
         let to = endpoint(courtship.address.clone());
         self.courtships.insert(peer, courtship);
         let timeout = cx.config().cluster.call_timeout;
@@ -265,6 +261,11 @@ impl Cluster {
         if self.own.left_s.is_some() {
             return self.jilted(cx, peer, LEFT);
         }
+        let why = self.courtships.get(&peer).map(|courtship| courtship.why);
+        if let Some(failure) = why.and_then(|why| self.forbids(&welcome.record, why, true)) {
+            // It was deleted, has left or was here first while the handshake was under way.
+            return self.jilted(cx, peer, failure);
+        }
         let Some(courtship) = self.courtships.remove(&peer) else {
             return;
         };
@@ -322,9 +323,7 @@ impl Cluster {
     /// Remembers a peer that another one told of, unless it is known or unwanted.
     pub(super) fn hear_of(&mut self, cx: &Cx<'_, Self>, record: &Record) {
         let id = record.peer_id;
-        let gone = self.tombstones.get(&id);
-        let unwanted = gone
-            .is_some_and(|gone| gone.record.is_active() || record.version <= gone.record.version);
+        let unwanted = self.forbids(record, Why::Discovery, true).is_some();
         if id == cx.config().cluster.peer_id
             || record.public_key == self.public_key
             || self.members.contains_key(&id)

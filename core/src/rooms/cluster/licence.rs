@@ -3,6 +3,8 @@
 //! Rule: cluster API, bootstrap and licence. The vendor's form of a signed licence is not
 //! published; ours is signed over its fields, with a key that the operator trusts.
 
+use ed25519_dalek::{Signer as _, SigningKey};
+
 use super::failure::{Code, Failure, LAPSED};
 use super::handshake::same_licence;
 use super::record::Message;
@@ -45,6 +47,11 @@ impl SignedLicence {
             .number(self.nodes_max.into())
             .number(self.services_max.into())
             .done()
+    }
+
+    /// Signs what the other fields say.
+    pub fn sign(&mut self, key: &SigningKey) {
+        self.signature = key.sign(&self.message()).to_bytes();
     }
 
     /// What the node keeps of it.
@@ -122,6 +129,9 @@ impl Cluster {
             before != self.own.name
         });
         let returns = self.own.left_s.take().is_some();
+        if returns {
+            self.begin_anew(cx);
+        }
         if returns {
             self.forget_everybody(cx);
         }

@@ -4,7 +4,7 @@
 //! Rules: cluster API, `GET`, `PUT` and `DELETE /v1/peers`.
 
 use super::failure::{Code, Failure, NO_PEER};
-use super::handshake::is_banned;
+use super::handshake::is_member_banned;
 use super::joining::endpoint;
 use super::record::Record;
 use super::types::{
@@ -13,6 +13,7 @@ use super::types::{
 };
 use super::{Cluster, Event};
 use crate::commons::address::HostAddr;
+use crate::commons::bans::BanKey;
 use crate::cx::Cx;
 use crate::ids::{ClusterId, PeerId};
 use crate::input::{Answer, CallError};
@@ -78,7 +79,7 @@ impl Cluster {
         let mut others: Vec<PeerView> = self
             .members
             .iter()
-            .filter(|(_, member)| !is_banned(cx, &member.record))
+            .filter(|(_, member)| !is_member_banned(cx, member))
             .map(|(id, member)| member.view(*id))
             .collect();
         others.sort_by_key(|peer| (peer.created_s, peer.id));
@@ -97,7 +98,7 @@ impl Cluster {
         }
         self.members
             .get(&id)
-            .filter(|member| !is_banned(cx, &member.record))
+            .filter(|member| !is_member_banned(cx, member))
             .map(|member| member.view(id))
             .ok_or(NO_PEER)
     }
@@ -150,8 +151,9 @@ impl Cluster {
             Some(mut known) => {
                 self.part(cx, &known);
                 // An address that an operator gave stays until the peer says that it has moved.
-                let moved = record.address != known.record.address;
-                if record.version > known.record.version {
+                let newer = record.version > known.record.version;
+                let moved = newer && record.address != known.record.address;
+                if newer {
                     known.record = record.clone();
                 }
                 if number == 0 || moved {
@@ -302,6 +304,18 @@ impl Cluster {
         }))
     }
 
+    /// A node that has left and comes back knows nobody: its former peers remember its farewell, and
+    /// would not listen to it before it shakes hands again.
+    pub(super) fn begin_anew(&mut self, cx: &mut Cx<'_, Self>) {
+        for (id, member) in core::mem::take(&mut self.members) {
+            self.part(cx, &member);
+            cx.put(Row::Member(id, None));
+        }
+        self.reach.clear();
+        self.candidates.clear();
+        self.farewells.clear();
+    }
+
     /// Takes a peer out and remembers that it is gone. `left` is its own announcement that it is.
     fn forget(&mut self, cx: &mut Cx<'_, Self>, id: PeerId, left: Option<Record>) {
         let Some(member) = self.members.remove(&id) else {
@@ -397,7 +411,9 @@ impl Cluster {
     fn begin_farewells(&mut self, cx: &mut Cx<'_, Self>) {
         let now = cx.now().mono;
         for (id, member) in &self.members {
-            if let Some(address) = member.host_addr() {
+            if let Some(address) = member.host_addr()
+                && !is_member_banned(cx, member)
+            {
                 let farewell = Farewell {
                     address,
                     tries: 0,
@@ -414,6 +430,13 @@ impl Cluster {
         let now = cx.now().mono;
         let timeout = cx.config().cluster.call_timeout;
         let record = std::sync::Arc::new(self.announcement.clone());
+        // Who was banned since then is not called any more.
+        let (bans, wall) = (&cx.commons().bans, cx.now().wall);
+        self.farewells.retain(|peer, farewell| {
+            let member = self.members.get(peer);
+            let banned = member.is_some_and(|member| is_member_banned(cx, member));
+            !banned && !bans.covers(wall, &BanKey::of_address(&farewell.address))
+        });
         for (peer, farewell) in &mut self.farewells {
             if farewell.due.is_some_and(|due| due <= now) {
                 farewell.due = None;

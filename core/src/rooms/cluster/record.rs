@@ -36,7 +36,7 @@ pub struct Record {
 
 impl Record {
     /// Signs what the other fields say.
-    pub(super) fn sign(&mut self, key: &SigningKey) {
+    pub fn sign(&mut self, key: &SigningKey) {
         self.signature = key.sign(&self.message()).to_bytes();
     }
 

@@ -4,7 +4,8 @@
 //! draws from the operating system, both of which a node must not. What is needed is little: one
 //! algorithm, one key, five claims. Rules: cluster API, bearer tokens; RFC 7515, 7519 and 8037.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde::{Deserialize, Serialize};
@@ -174,31 +175,59 @@ pub(super) fn fixed(tokens: &[FixedToken], digest: &SecretDigest) -> Option<Scop
     })
 }
 
-/// Tokens whose signature was good, so that it is not checked with every request.
+/// Tokens whose signature was good, and what they say, so that neither is looked at with every
+/// request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
-    digests: BTreeSet<SecretDigest>,
+    claims: BTreeMap<SecretDigest, Arc<Claims>>,
     order: VecDeque<SecretDigest>,
 }
 
 impl Known {
-    pub(super) fn contains(&self, digest: &SecretDigest) -> bool {
-        self.digests.contains(digest)
+    pub(super) fn find(&self, digest: &SecretDigest) -> Option<Arc<Claims>> {
+        self.claims.get(digest).cloned()
     }
 
-    pub(super) fn insert(&mut self, digest: SecretDigest) {
-        if !self.digests.insert(digest) {
+    pub(super) fn insert(&mut self, digest: SecretDigest, claims: Arc<Claims>) {
+        if self.claims.insert(digest, claims).is_some() {
             return;
         }
         self.order.push_back(digest);
         if self.order.len() > KNOWN_TOKENS_MAX
             && let Some(oldest) = self.order.pop_front()
         {
-            self.digests.remove(&oldest);
+            self.claims.remove(&oldest);
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.digests.len()
+        self.claims.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oldest_known_token_makes_room() {
+        let claims = Arc::new(Claims {
+            iss: "peer".into(),
+            sub: "client".into(),
+            scope: String::new(),
+            iat: 0,
+            exp: 1,
+        });
+        let digest = |number: usize| SecretDigest::of(&number.to_string());
+        let mut known = Known::default();
+        for number in 0..=KNOWN_TOKENS_MAX {
+            // Again is not anew: two requests may have waited for one token to be checked.
+            known.insert(digest(number), claims.clone());
+            known.insert(digest(number), claims.clone());
+        }
+        assert_eq!(known.len(), KNOWN_TOKENS_MAX);
+        assert_eq!(known.order.len(), KNOWN_TOKENS_MAX);
+        assert!(known.find(&digest(0)).is_none());
+        assert_eq!(known.find(&digest(1)), Some(claims));
     }
 }

@@ -432,7 +432,7 @@ pub enum Then {
         /// The request.
         id: RequestId,
         /// What the token says.
-        claims: Box<Claims>,
+        claims: Arc<Claims>,
         /// What is kept of the token.
         digest: SecretDigest,
         /// What is asked.

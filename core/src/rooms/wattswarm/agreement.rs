@@ -104,6 +104,9 @@ pub(super) struct Pair {
     pub(super) own: BTreeMap<u64, Own>,
     /// Bytes of envelopes that it keeps, when it was last weighed.
     pub(super) bytes: usize,
+    /// How many actions the other side had made when its clock was this, as it said last. Some of
+    /// them may be on their way still.
+    said: (u64, u64),
 }
 
 /// What changed, for those who must write it down.
@@ -127,6 +130,7 @@ impl Pair {
             revised: None,
             own: BTreeMap::new(),
             bytes: 0,
+            said: (0, 0),
         }
     }
 
@@ -215,7 +219,7 @@ impl Pair {
         progress.heard += 1;
         progress.clock = progress.clock.max(note.clock);
         progress.horizon = progress.horizon.max(note.clock);
-        let horizon = progress.horizon;
+        let horizon = self.look_ahead();
         requests.extend(self.settle_while(|own, _| own.clock <= horizon));
         if outcome == Outcome::Changed {
             self.progress.changes += 1;
@@ -234,10 +238,10 @@ impl Pair {
     pub(super) fn greet(&mut self, made: u64, heard: u64, clock: u64) -> Moved {
         let progress = &mut self.progress;
         progress.acked = progress.acked.max(heard.min(progress.made));
-        if made == progress.heard {
-            progress.horizon = progress.horizon.max(clock);
+        if clock >= self.said.1 {
+            self.said = (made, clock);
         }
-        let horizon = progress.horizon;
+        let horizon = self.look_ahead();
         let requests = self.settle_while(|own, _| own.clock <= horizon);
         if self.progress.settled == self.progress.made {
             self.revised = None;
@@ -247,6 +251,16 @@ impl Pair {
             requests,
             changed: false,
         }
+    }
+
+    /// Moves the horizon to the clock that the other side told of, once all is heard that it had
+    /// made by then.
+    fn look_ahead(&mut self) -> u64 {
+        let (made, clock) = self.said;
+        if made <= self.progress.heard {
+            self.progress.horizon = self.progress.horizon.max(clock);
+        }
+        self.progress.horizon
     }
 
     /// Takes back what was stored, after `base`, `progress` and `own` were.

@@ -97,17 +97,17 @@ impl Wattswarm {
         Response::ContactSaved(id)
     }
 
-    /// Keeps contact material; tells whether there was room for it.
+    /// Keeps contact material, which the node itself has `told` or an operator; tells whether there was
+    /// room for it.
     pub(super) fn learn(
         &mut self,
         cx: &mut Cx<'_, Self>,
         id: &NodeId,
         material: Material,
-        identified: bool,
+        told: bool,
     ) -> bool {
         let now = super::millis(cx.now().wall);
         let before = self.contacts.get(id);
-        let told = identified;
         // Once a node has told of itself it stays known for that.
         let identified = told || before.is_some_and(|known| known.identified);
         if before.is_some_and(|known| known.material == material && known.identified == identified)
@@ -126,7 +126,7 @@ impl Wattswarm {
             limits.relationship_bytes_max
         };
         if material.is_too_long()
-            || self.held - freed + size > held_max
+            || (size > freed && self.held - freed + size > held_max)
             || (before.is_none() && self.contacts.len() >= limits.contacts_max)
         {
             cx.event(Event::TableFull { table: "contacts" });

@@ -78,6 +78,11 @@ impl Line {
         })
     }
 
+    fn has_notes(&self) -> bool {
+        let mut items = self.items.values();
+        items.any(|item| matches!(item, Item::Note(_)))
+    }
+
     fn pause(&self) -> Duration {
         let doublings = self.failures.saturating_sub(1).min(8);
         (DELIVERY_PAUSE_MIN * (1 << doublings)).min(DELIVERY_PAUSE_MAX)
@@ -192,7 +197,7 @@ impl Wattswarm {
             return;
         }
         let Some(parcel) = self.parcel(cx, id) else {
-            return;
+            return self.rest(id);
         };
         let Some(greeting) = self.greeting(cx, id) else {
             return;
@@ -218,6 +223,14 @@ impl Wattswarm {
         {
             line.lost = true;
             cx.event(Event::DeliveryWaits { node: id.clone() });
+        }
+        self.rest(id);
+    }
+
+    /// Nothing can go, so no pause follows: whatever comes next goes at once.
+    fn rest(&mut self, id: &NodeId) {
+        if let Some(line) = self.lines.get_mut(id) {
+            line.failures = 0;
         }
     }
 
@@ -340,7 +353,10 @@ impl Wattswarm {
             return self.refused(cx, &id, key);
         };
         self.learn(cx, &id, receipt.greeting.contact_material.clone(), true);
-        let before = self.lines.get(&id).map_or(0, Line::len);
+        let (before, parked) = self
+            .lines
+            .get(&id)
+            .map_or((0, false), |line| (line.len(), line.parked));
         self.greet(cx, &id, &receipt.greeting);
         if let Parcel::Letters(letters) = &delivery.parcel {
             self.letters_taken(cx, &id, letters, &receipt.results);
@@ -351,6 +367,11 @@ impl Wattswarm {
         if line.len() < before {
             line.failures = 0;
             line.stuck = false;
+            // An action may have opened the way for messages.
+            line.parked &= matches!(delivery.parcel, Parcel::Letters(_));
+            self.deliver_next(cx, &id);
+        } else if line.parked && !parked && line.has_notes() {
+            // Messages are refused until an action is heard of that waits behind them.
             self.deliver_next(cx, &id);
             // Most relationships have nothing under way, and need no line for it.
             if self.lines.get(&id).is_some_and(|line| line.len() == 0) {

@@ -19,11 +19,14 @@ mod contact;
 mod delivery;
 mod dm;
 pub mod envelope;
+mod errand;
 pub mod http;
 pub mod ids;
 mod ledger;
 mod list;
 mod material;
+#[cfg(feature = "testing")]
+pub mod model;
 mod receive;
 pub mod records;
 pub mod relationship;
@@ -51,7 +54,7 @@ pub use types::{
 use self::agreement::{Moved, Pair};
 use self::delivery::{Item, Line};
 use self::records::{Actor, DeliveryState, Direction, NodeId, Relations, Relationship, State};
-use self::relationship::{Deed, Outcome};
+use self::relationship::Outcome;
 use crate::commons::Notice;
 use crate::config::{Config, WattswarmMode};
 use crate::cx::Cx;
@@ -282,174 +285,6 @@ fn envelope_verdict(verdict: &Verdict) -> Result<(), String> {
 }
 
 impl Wattswarm {
-    /// The checks of an operator's action or message that need no state: first those that the
-    /// specification puts first, then the envelope's signatures.
-    fn screen(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, errand: Errand) {
-        let network = in_network(cx);
-        let (envelope, required) = match &errand {
-            Errand::Act(_) if !network => return self.carry_out(cx, id, &errand),
-            Errand::Act(act) => (&act.envelope, ACT_ENVELOPE_REQUIRED),
-            Errand::Send(draft) => (&draft.envelope, dm::ENVELOPE_REQUIRED),
-        };
-        let Some(sent) = envelope else {
-            return refuse(cx, id, required);
-        };
-        // A message's receiver is looked at before its envelope, an action's after it.
-        if let Errand::Send(draft) = &errand
-            && let Err(text) = self.remote(&draft.remote)
-        {
-            return refuse(cx, id, text);
-        }
-        let read = match &sent.read {
-            Ok(read) => read,
-            Err(text) => return refuse(cx, id, text.clone()),
-        };
-        if !network {
-            return self.carry_out(cx, id, &errand);
-        }
-        match read.job_for(&self.own) {
-            Err(text) => refuse(cx, id, text),
-            Ok(None) => self.carry_out(cx, id, &errand),
-            Ok(Some(_)) if self.checks >= cx.limits().verifies_max => {
-                cx.respond(id, Response::Refused(Refusal::Busy));
-            }
-            Ok(Some(job)) => {
-                self.checks += 1;
-                cx.verify(job, Then::Checked { id, errand });
-            }
-        }
-    }
-
-    /// Does what an operator asks for, now that its envelope is sound.
-    fn carry_out(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, errand: &Errand) {
-        let remote = match self.remote(errand.remote()) {
-            Ok(remote) => remote,
-            Err(text) => return refuse(cx, id, text),
-        };
-        let response = match errand {
-            Errand::Act(act) if in_network(cx) => self.act(cx, &remote, act),
-            Errand::Act(act) => self.act_alone(cx, &remote, act),
-            Errand::Send(draft) => self.send(cx, &remote, draft),
-        };
-        cx.respond(id, response);
-    }
-
-    /// The id of another node.
-    fn remote(&self, text: &str) -> Result<NodeId, Arc<str>> {
-        let id = NodeId::new(text).map_err(|error| Arc::from(error.to_string()))?;
-        if id.key() == Some(self.own) {
-            return Err("remote_node_id is this node's own id".into());
-        }
-        Ok(id)
-    }
-
-    /// Without a network: the action is done here, and nobody else hears of it.
-    fn act_alone(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId, act: &Act) -> Response {
-        let deed = Deed {
-            action: act.action,
-            by: act.by,
-            at: millis(cx.now().wall),
-            request_id: None,
-            envelope: None,
-        };
-        let known = self.pairs.get(id);
-        let mut pair = known
-            .cloned()
-            .unwrap_or_else(|| Pair::new(&self.own, id.clone()));
-        if known.is_none() && self.pairs.len() >= cx.limits().relationships_max {
-            cx.event(Event::TableFull {
-                table: "relationships",
-            });
-            return invalid("no room for more relationships");
-        }
-        let was = pair.state();
-        match pair.act_alone(&deed) {
-            Outcome::Refused(text) => {
-                let (node, action) = (id.clone(), act.action);
-                cx.event(Event::RelationshipRefused { node, action });
-                invalid(&text)
-            }
-            Outcome::Same => acted(&pair),
-            Outcome::Changed => {
-                self.changes += 1;
-                let response = acted(&pair);
-                self.pairs.insert(id.clone(), pair);
-                self.moved(cx, id, was, Some(deed.action));
-                response
-            }
-        }
-    }
-
-    /// With a network: the action is done here if it is possible, and goes to the other side.
-    fn act(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId, act: &Act) -> Response {
-        let queued = Response::Queued {
-            remote: act.remote.clone(),
-            action: act.action,
-        };
-        let at = millis(cx.now().wall);
-        let deed = agreement::deed(act.action, Actor::Local, at, act.envelope.as_ref());
-        let known = self.pairs.get(id);
-        let mut pair = known
-            .cloned()
-            .unwrap_or_else(|| Pair::new(&self.own, id.clone()));
-        match pair.probe(&deed) {
-            Outcome::Refused(text) => {
-                let (node, action) = (id.clone(), act.action);
-                cx.event(Event::RelationshipRefused { node, action });
-                return invalid(&text);
-            }
-            // What was done before goes out again if it has not arrived.
-            Outcome::Same => {
-                self.heard_of(cx, id);
-                return queued;
-            }
-            Outcome::Changed => {}
-        }
-        if known.is_none() && self.pairs.len() >= cx.limits().relationships_max {
-            cx.event(Event::TableFull {
-                table: "relationships",
-            });
-            return invalid("no room for more relationships");
-        }
-        let requests = &pair.standing().requests;
-        let new = deed.request_id.as_ref();
-        if new.is_some_and(|new| !requests.contains_key(new))
-            && requests.len() >= cx.limits().requests_per_peer_max
-        {
-            return invalid("no room for more request ids with this remote_node_id");
-        }
-        if pair.own.len() >= cx.limits().outbox_per_peer_max {
-            return invalid("too many actions wait for this remote_node_id");
-        }
-        let size = act.envelope.as_ref().map_or(0, |sent| sent.raw.0.len());
-        if self.held + size > cx.limits().relationship_bytes_max {
-            cx.event(Event::TableFull {
-                table: "relationship bytes",
-            });
-            return invalid("no room for more agent envelopes");
-        }
-        let was = pair.state();
-        let next = Item::Note(pair.progress.made + 1);
-        let place = match self.enqueue(cx, id, next) {
-            Ok(place) => place,
-            Err(text) => return invalid(&text),
-        };
-        let seq = pair.make(Own {
-            clock: 0,
-            action: act.action,
-            at,
-            envelope: act.envelope.clone(),
-            place,
-        });
-        self.changes += 1;
-        let row = pair.own.get(&seq).cloned();
-        cx.put(Row::Action(id.clone(), seq, row));
-        self.pairs.insert(id.clone(), pair);
-        self.moved(cx, id, was, Some(act.action));
-        self.pump(cx, id);
-        queued
-    }
-
     /// The other side's next action.
     fn hear(&mut self, cx: &mut Cx<'_, Self>, id: &NodeId, note: &Note) -> Outcome {
         let at = millis(cx.now().wall);
@@ -570,10 +405,16 @@ impl Wattswarm {
         };
         let standing = pair.standing();
         let relationship = standing.bond.record(id);
-        self.relations.put(Relations {
-            remote_node_id: id.clone(),
-            records: standing.records(id).into(),
-        });
+        let records = standing.records(id);
+        if records.is_empty() {
+            // Nothing that was ever done was possible.
+            self.relations.take(|other| other.remote_node_id.cmp(id));
+        } else {
+            self.relations.put(Relations {
+                remote_node_id: id.clone(),
+                records: records.into(),
+            });
+        }
         self.neighbours.relate(id, relationship);
     }
 
@@ -684,18 +525,6 @@ fn pair_record(pair: &Pair) -> PairRecord {
     }
 }
 
-fn acted(pair: &Pair) -> Response {
-    match pair.standing().bond.record(&pair.id) {
-        Some(record) => Response::Acted(Box::new(record)),
-        // Only an action that changes something has nothing to show before it.
-        None => invalid("nothing was ever done"),
-    }
-}
-
-fn invalid(text: &str) -> Response {
-    Response::Refused(Refusal::Invalid(text.into()))
-}
-
 fn refuse(cx: &mut Cx<'_, Wattswarm>, id: RequestId, text: impl Into<Arc<str>>) {
     cx.respond(id, Response::Refused(Refusal::Invalid(text.into())));
 }
@@ -709,7 +538,3 @@ fn in_network(cx: &Cx<'_, Wattswarm>) -> bool {
 const fn millis(wall: WallTime) -> u64 {
     wall.as_micros() / 1_000
 }
-
-/// The wording of the original.
-const ACT_ENVELOPE_REQUIRED: &str =
-    "agent_envelope is required for network peer relationship actions";

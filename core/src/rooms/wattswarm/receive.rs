@@ -145,6 +145,8 @@ impl Wattswarm {
 
     fn answer(&mut self, cx: &mut Cx<'_, Self>, reading: Reading) {
         let remote = NodeId::from(reading.key);
+        // All that the other side had done by then may be heard of only now.
+        self.greet(cx, &remote, &reading.delivery.greeting);
         let Some(greeting) = self.greeting(cx, &remote) else {
             return cx.respond(reading.id, Response::Refused(Refusal::Busy));
         };

@@ -7,6 +7,8 @@
 
 mod between;
 mod faults;
+mod hostile;
+mod ledger;
 mod table;
 
 use std::sync::Arc;

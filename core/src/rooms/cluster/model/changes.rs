@@ -1,0 +1,252 @@
+//! What may be written, and because of what: nothing that nobody may ask for, nobody who did not
+//! shake hands, nothing that its author did not sign.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a request is the one that is looked for, or another"
+)]
+
+use super::{Asked, Model};
+use crate::ids::PeerId;
+use crate::limits::{MEMBERS_MAX, TOMBSTONES_MAX};
+use crate::rooms::cluster::credentials::SharedCredential;
+use crate::rooms::cluster::handshake::Why;
+use crate::rooms::cluster::licence::SignedLicence;
+use crate::rooms::cluster::record::Record;
+use crate::rooms::cluster::types::{Bought, Credential, Member, Own, Request, Row, Tombstone};
+use crate::time::Now;
+
+impl Model {
+    /// # Errors
+    /// Why the row must not be written with the input at hand.
+    pub(super) fn may_write(&self, now: Now, row: &Row) -> Result<(), String> {
+        match row {
+            Row::Bought(bought) => self.may_buy(bought.as_ref()),
+            Row::Credential(client, own) => self.may_have_credential(client, own.as_ref()),
+            Row::Member(id, None) => self.may_forget(*id),
+            Row::Member(id, Some(member)) => match self.members.get(id) {
+                None => self.may_join(*id, member),
+                Some(before) => self.may_change(*id, before, member),
+            },
+            Row::Own(own) => match (&self.own, own) {
+                (_, None) => Err("the node forgets itself".to_owned()),
+                (None, Some(_)) => Ok(()),
+                (Some(before), Some(own)) => self.may_become(before, own),
+            },
+            Row::Shared(shared) => self.may_share(shared.as_deref()),
+            Row::Tombstone(id, gone) => self.may_remember(now, *id, gone.as_deref()),
+            Row::Used(..) => Ok(()),
+        }
+    }
+
+    fn wants(&self, wanted: impl Fn(&Request) -> bool) -> bool {
+        self.asked_for(|asked: &Asked| !asked.may.is_never() && wanted(&asked.request))
+    }
+
+    fn may_buy(&self, bought: Option<&Bought>) -> Result<(), String> {
+        let bought = bought.ok_or("a licence is taken away")?;
+        let signed = |given: &SignedLicence| {
+            given.licence_id == bought.licence.id
+                && given.nodes_max == bought.licence.nodes_max
+                && self.proven.contains(&given.signature)
+        };
+        let given = self.wants(|request| match request {
+            Request::Bootstrap(Ok(given)) => signed(&given.licence),
+            Request::ReplaceLicence(Ok(given)) => signed(given),
+            _ => false,
+        });
+        let told = "a licence is taken that nobody signed";
+        given.then_some(()).ok_or_else(|| told.to_owned())
+    }
+
+    fn may_have_credential(&self, client: &str, own: Option<&Credential>) -> Result<(), String> {
+        let wanted = match own {
+            Some(_) => self.wants(|request| {
+                matches!(
+                    request,
+                    Request::MakeCredential(Ok(_)) | Request::Bootstrap(Ok(_))
+                )
+            }),
+            None => self.wants(|request| match request {
+                Request::DeleteCredential(which) => which == client,
+                _ => false,
+            }),
+        };
+        let told = format!("the credential {client} changes, and nobody who may asked for it");
+        wanted.then_some(()).ok_or(told)
+    }
+
+    fn may_forget(&self, id: PeerId) -> Result<(), String> {
+        let deleted = self.wants(|request| match request {
+            Request::DeletePeer(which) => *which == Some(id),
+            // Whoever comes back after it has left begins anew.
+            Request::Bootstrap(Ok(_)) => true,
+            _ => false,
+        });
+        // A farewell is looked at with the tombstone that it leaves.
+        if deleted || !self.proven.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{id} is forgotten, and nobody asked for it"))
+        }
+    }
+
+    fn may_remember(&self, now: Now, id: PeerId, gone: Option<&Tombstone>) -> Result<(), String> {
+        let Some(gone) = gone else {
+            // It comes back, which is looked at with its row, or there is no more room.
+            return Ok(());
+        };
+        let Some(member) = self.members.get(&id) else {
+            return Err(format!("{id} is remembered as gone, and was never here"));
+        };
+        if self.gone.len() > TOMBSTONES_MAX || gone.since_s > now.wall.as_secs() {
+            return Err(format!("there are {} tombstones", self.gone.len()));
+        }
+        if gone.hello != member.hello {
+            return Err(format!("the last handshake with {id} is forgotten"));
+        }
+        if gone.record.is_active() {
+            return (gone.record == member.record)
+                .then_some(())
+                .ok_or_else(|| format!("{id} is not remembered as it was"));
+        }
+        self.newer(&member.record, &gone.record)
+    }
+
+    /// Whether a record may follow another of the same peer: later, and signed with the same key.
+    fn newer(&self, before: &Record, record: &Record) -> Result<(), String> {
+        let id = before.peer_id;
+        if record.peer_id != id || record.public_key != before.public_key {
+            Err(format!("{id} is somebody else"))
+        } else if record.version <= before.version {
+            Err(format!("what {id} said before is taken for new"))
+        } else if !self.proven.contains(&record.signature) {
+            Err(format!("{id} never signed that"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A peer that was not in the cluster: it must have shaken hands, and lately.
+    fn may_join(&self, id: PeerId, member: &Member) -> Result<(), String> {
+        let record = &member.record;
+        if record.peer_id != id || id == self.settings.peer_id || record.public_key == self.key {
+            return Err(format!("{id} joins as somebody else"));
+        }
+        if !record.is_active() || !self.proven.contains(&record.signature) {
+            return Err(format!("{id} joins with what it did not say"));
+        }
+        let limit = (self.licence.nodes_max as usize).min(MEMBERS_MAX + 1);
+        if self.members.len() + 2 > limit {
+            return Err(format!(
+                "{id} joins {} others and this node, {limit} are allowed",
+                self.members.len()
+            ));
+        }
+        let added = self.courted.get(&id) == Some(&Why::Add);
+        let same = |gone: &&Tombstone| gone.record.public_key == record.public_key;
+        let remembered = self.gone.get(&id);
+        // An operator who names an address means whoever is there.
+        if remembered.is_some_and(|gone| !same(&gone)) && !added {
+            return Err(format!("{id} comes back as somebody else"));
+        }
+        let before = remembered.filter(same);
+        let said_to_have_left = before.filter(|gone| !gone.record.is_active());
+        if said_to_have_left.is_some_and(|gone| record.version <= gone.record.version) {
+            return Err(format!("{id} has left, and comes back without saying so"));
+        }
+        let deleted = before.is_some_and(|gone| gone.record.is_active());
+        let last = before.map(|gone| gone.hello);
+        let greeted = self.asked_for(|asked| match &asked.request {
+            Request::Handshake(hello) => {
+                hello.record == *record
+                    && hello.number == member.hello
+                    && last.is_none_or(|last| hello.number > last)
+                    && hello.to == self.settings.peer_id
+                    && (hello.why == Why::Add || !deleted)
+                    && self.proven.contains(&hello.signature)
+                    && hello.mac.is_some() == self.settings.secret.is_some()
+            }
+            _ => false,
+        });
+        // The answer to a handshake of the node's own is signed besides the record in it.
+        let courted = (self.courted.get(&id)).is_some_and(|why| *why == Why::Add || !deleted)
+            && self.proven.len() >= 2
+            && member.hello == last.unwrap_or(0);
+        if greeted || courted {
+            Ok(())
+        } else {
+            Err(format!("{id} joins without a handshake"))
+        }
+    }
+
+    fn may_change(&self, id: PeerId, before: &Member, member: &Member) -> Result<(), String> {
+        if member.record != before.record {
+            self.newer(&before.record, &member.record)?;
+            if !member.record.is_active() {
+                return Err(format!("{id} has left, and stays"));
+            }
+        }
+        if member.created_s != before.created_s || member.hello < before.hello {
+            return Err(format!("{id} forgets when it came"));
+        }
+        let renamed = self.wants(|request| match request {
+            Request::RenamePeer(which, Ok(Some(name))) => {
+                *which == Some(id) && *name == member.name
+            }
+            _ => false,
+        });
+        let fills = before.name.is_empty() && member.name == member.record.name;
+        if member.name != before.name && !renamed && !fills {
+            return Err(format!("{id} is renamed, and nobody asked for it"));
+        }
+        let moved = member.address == member.record.address;
+        if member.address != before.address && !moved && !self.courted.contains_key(&id) {
+            return Err(format!("{id} is moved to where it never said to be"));
+        }
+        Ok(())
+    }
+
+    fn may_become(&self, before: &Own, own: &Own) -> Result<(), String> {
+        if own.version < before.version || own.hello < before.hello {
+            return Err("the node takes back what it said of itself".to_owned());
+        }
+        if own.cluster_id > before.cluster_id {
+            return Err("the younger of two clusters wins".to_owned());
+        }
+        let local = Some(self.settings.peer_id);
+        let named = self.wants(|request| match request {
+            Request::RenamePeer(which, Ok(Some(name))) => *which == local && *name == own.name,
+            Request::Bootstrap(Ok(_)) => true,
+            _ => false,
+        });
+        if own.name != before.name && !named {
+            return Err("the node is renamed, and nobody asked for it".to_owned());
+        }
+        let returns = self.wants(|request| matches!(request, Request::Bootstrap(Ok(_))));
+        let leaves = self.wants(|request| matches!(request, Request::DeleteSelf));
+        let (left, is_left) = (before.left_s.is_some(), own.left_s.is_some());
+        if left != is_left && !(if is_left { leaves } else { returns }) {
+            return Err("the node leaves or returns, and nobody asked for it".to_owned());
+        }
+        let says = |own: &Own| (own.address.clone(), own.name.clone(), own.left_s);
+        if says(before) != says(own) && own.version == before.version {
+            return Err("the node says something else under the same number".to_owned());
+        }
+        Ok(())
+    }
+
+    fn may_share(&self, shared: Option<&SharedCredential>) -> Result<(), String> {
+        let shared = shared.ok_or("the shared credential is forgotten")?;
+        let rank = |it: &SharedCredential| (it.version, it.rotated_s, it.rotated_by);
+        let before = self.shared.as_ref();
+        if before.is_some_and(|before| rank(before) >= rank(shared)) {
+            return Err("an older credential replaces a newer one".to_owned());
+        }
+        let own = shared.rotated_by == self.settings.peer_id
+            && self.wants(|request| matches!(request, Request::Rotate));
+        let heard = self.settings.secret.is_some() && self.proven.contains(&shared.signature);
+        let told = "a shared credential is taken that nobody vouches for";
+        (own || heard).then_some(()).ok_or_else(|| told.to_owned())
+    }
+}

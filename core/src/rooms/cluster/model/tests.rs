@@ -1,0 +1,328 @@
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+
+use super::Model;
+use crate::commons::address::HostAddr;
+use crate::commons::network::ChainwebVersion;
+use crate::config::cluster::{FixedToken, Licence, Scopes};
+use crate::config::{Config, Identity};
+use crate::ids::{Fingerprint, PeerId, PublicKey};
+use crate::input::{Caller, Listener, RequestId, Secret, VerifyId};
+use crate::rooms::cluster::failure::{FORBIDDEN, Failure, NO_PEER, UNAUTHORIZED};
+use crate::rooms::cluster::handshake::{Hello, VERSION, Why};
+use crate::rooms::cluster::record::Record;
+use crate::rooms::cluster::types::{Member, Own, PeerView, Request, Response, Row, Tombstone};
+use crate::secret::SecretDigest;
+use crate::slots::Slots;
+use crate::time::{Instant, Now, WallTime};
+use crate::verify::{Verdict, VerifyJob};
+
+fn at(seconds: u64) -> Now {
+    Now {
+        mono: Instant::from_micros(seconds * 1_000_000),
+        wall: WallTime::from_micros(seconds * 1_000_000),
+    }
+}
+
+fn key(number: u8) -> SigningKey {
+    SigningKey::from_bytes(&[number; 32])
+}
+
+fn public(number: u8) -> PublicKey {
+    PublicKey(key(number).verifying_key().to_bytes())
+}
+
+fn peer(number: u8) -> PeerId {
+    PeerId::from_parts(1_700_000_000_000, number.into())
+}
+
+fn addr(number: u8) -> HostAddr {
+    format!("1.2.3.{number}:1789").parse().expect("an address")
+}
+
+/// What a node says of itself.
+fn record(number: u8, version: u64) -> Record {
+    let mut record = Record {
+        peer_id: peer(number),
+        version,
+        address: addr(number).to_string(),
+        public_key: public(number),
+        name: String::new(),
+        deactivated_at: None,
+        signature: [0; 64],
+    };
+    record.sign(&key(number));
+    record
+}
+
+fn member(number: u8, hello: u64) -> Member {
+    Member {
+        record: record(number, 1),
+        name: String::new(),
+        address: addr(number).to_string(),
+        created_s: 10,
+        hello,
+    }
+}
+
+fn model(nodes_max: u32) -> Model {
+    let identity = Identity {
+        fingerprint: Fingerprint([0; 32]),
+        public_key: public(0),
+        secret: [0; 32],
+    };
+    let mut config = Config::new(ChainwebVersion::Development, identity, addr(1));
+    config.cluster.peer_id = peer(0);
+    config.cluster.licence = Licence {
+        nodes_max,
+        ..Licence::default()
+    };
+    config.cluster.tokens = [("admin", Scopes::ADMIN), ("reader", Scopes::PEERS_READ)]
+        .map(|(token, scopes)| FixedToken {
+            digest: SecretDigest::of(token),
+            scopes,
+        })
+        .into();
+    Model::new(&config, core::iter::empty())
+}
+
+fn ask(model: &mut Model, id: u64, token: Option<&str>, request: &Request) {
+    let from = Caller {
+        addr: "127.0.0.1:9".parse().expect("an address"),
+        listener: Listener::Api,
+        authorization: token.map(|token| Secret(format!("Bearer {token}"))),
+        cert: None,
+    };
+    model.begin();
+    model.asked(at(20), RequestId(id), &from, request, &|_, _| false);
+}
+
+fn answer(model: &mut Model, id: u64, response: &Response) -> Result<(), String> {
+    model.answered(at(20), RequestId(id), response, &|_, _| false, true)
+}
+
+fn write(model: &mut Model, row: Row) -> Result<(), String> {
+    model.written(at(20), [row].iter())
+}
+
+fn joins(number: u8, hello: u64) -> Row {
+    Row::Member(peer(number), Some(Box::new(member(number, hello))))
+}
+
+fn deletion(number: u8, hello: u64) -> Row {
+    let gone = Tombstone {
+        record: record(number, 1),
+        hello,
+        since_s: 20,
+    };
+    Row::Tombstone(peer(number), Some(Box::new(gone)))
+}
+
+fn hello(number: u8, count: u64, why: Why) -> Hello {
+    let mut hello = Hello {
+        version: VERSION,
+        to: peer(0),
+        challenge: [1; 32],
+        number: count,
+        why,
+        licence_id: Licence::default().id,
+        customer_id: None,
+        cluster_id: peer(number).own_cluster(),
+        record: record(number, 1),
+        mac: None,
+        signature: [0; 64],
+    };
+    hello.sign(&key(number), None);
+    hello
+}
+
+/// A node shakes hands, as `id`; its signatures are found to be `good`.
+fn greet(model: &mut Model, id: u64, hello: &Hello, good: bool) {
+    ask(
+        model,
+        id,
+        None,
+        &Request::Handshake(Arc::new(hello.clone())),
+    );
+    let mut slots = Slots::default();
+    let check = VerifyId(slots.insert(()));
+    let signed = [hello.record.signature, hello.signature].map(|signature| {
+        let mut signed = hello.record.signed_by(hello.record.public_key);
+        signed.signature = signature;
+        signed
+    });
+    model.checks(check, &VerifyJob::Signatures(signed.into()));
+    model.begin();
+    model.checked(check, &Verdict::Signatures(vec![good; 2]));
+}
+
+/// The same model once a peer has joined.
+fn with_peer(number: u8) -> Model {
+    let mut model = model(64);
+    greet(&mut model, 1, &hello(number, 5, Why::Add), true);
+    write(&mut model, joins(number, 5)).expect("it shook hands");
+    model.begin();
+    model
+}
+
+fn view(number: u8) -> PeerView {
+    PeerView {
+        id: peer(number),
+        name: String::new(),
+        public_key: public(number),
+        is_local: number == 0,
+        address: addr(number.max(1)),
+        created_s: 10,
+    }
+}
+
+const fn failed(failure: Failure) -> Response {
+    Response::Failed(failure)
+}
+
+#[test]
+fn who_shows_no_good_token_is_told_so() {
+    let mut model = model(64);
+    let list = Request::Peers(Ok(None));
+    for token in [None, Some("guess"), Some("a.b.c")] {
+        ask(&mut model, 1, token, &list);
+        assert_eq!(answer(&mut model, 1, &failed(UNAUTHORIZED)), Ok(()));
+        ask(&mut model, 1, token, &list);
+        answer(&mut model, 1, &Response::Peers(vec![view(0)])).expect_err("nobody knows who");
+    }
+    ask(&mut model, 1, Some("reader"), &list);
+    answer(&mut model, 1, &failed(UNAUTHORIZED)).expect_err("it may");
+    ask(&mut model, 1, Some("reader"), &Request::DeleteSelf);
+    assert_eq!(answer(&mut model, 1, &failed(FORBIDDEN)), Ok(()));
+    ask(&mut model, 1, Some("reader"), &Request::Sync);
+    answer(&mut model, 1, &Response::Triggered).expect_err("it may not");
+}
+
+#[test]
+fn nobody_joins_without_a_handshake_that_is_theirs() {
+    let mut alone = model(64);
+    alone.begin();
+    write(&mut alone, joins(3, 5)).expect_err("nobody shook hands");
+    let mut forged = model(64);
+    greet(&mut forged, 1, &hello(3, 5, Why::Add), false);
+    write(&mut forged, joins(3, 5)).expect_err("the signatures are bad");
+    let mut other = model(64);
+    greet(&mut other, 1, &hello(4, 5, Why::Add), true);
+    write(&mut other, joins(3, 5)).expect_err("somebody else shook hands");
+    with_peer(3);
+}
+
+#[test]
+fn a_licence_allows_so_many_nodes() {
+    let mut model = model(2);
+    greet(&mut model, 1, &hello(3, 5, Why::Add), true);
+    write(&mut model, joins(3, 5)).expect("there is room");
+    greet(&mut model, 2, &hello(4, 5, Why::Add), true);
+    write(&mut model, joins(4, 5)).expect_err("there is none");
+}
+
+#[test]
+fn who_was_deleted_comes_back_only_if_it_is_added() {
+    for (why, number, good) in [
+        (Why::Discovery, 6, false),
+        (Why::Add, 5, false),
+        (Why::Add, 6, true),
+    ] {
+        let mut model = with_peer(3);
+        ask(
+            &mut model,
+            2,
+            Some("admin"),
+            &Request::DeletePeer(Some(peer(3))),
+        );
+        let rows = [Row::Member(peer(3), None), deletion(3, 5)];
+        assert_eq!(model.written(at(20), rows.iter()), Ok(()));
+        assert_eq!(answer(&mut model, 2, &Response::Deleted), Ok(()));
+        greet(&mut model, 3, &hello(3, number, why), true);
+        let mut rows = [joins(3, number), Row::Tombstone(peer(3), None)].into_iter();
+        let result = rows.try_for_each(|row| write(&mut model, row));
+        assert_eq!(result.is_ok(), good, "{why:?} {number}: {result:?}");
+    }
+}
+
+#[test]
+fn nobody_is_deleted_unless_somebody_who_may_asks_for_it() {
+    let rows = [Row::Member(peer(3), None), deletion(3, 5)];
+    let mut model = with_peer(3);
+    model
+        .written(at(20), rows.iter())
+        .expect_err("nobody asked");
+    let mut model = with_peer(3);
+    ask(
+        &mut model,
+        2,
+        Some("reader"),
+        &Request::DeletePeer(Some(peer(3))),
+    );
+    model.written(at(20), rows.iter()).expect_err("it may not");
+}
+
+#[test]
+fn lists_and_single_peers_are_those_that_were_written() {
+    let mut model = with_peer(3);
+    let list = Request::Peers(Ok(None));
+    let mut tells = |peers: Vec<PeerView>| {
+        ask(&mut model, 2, Some("admin"), &list);
+        answer(&mut model, 2, &Response::Peers(peers))
+    };
+    assert_eq!(tells(vec![view(0), view(3)]), Ok(()));
+    tells(vec![view(0)]).expect_err("one is missing");
+    tells(vec![view(3)]).expect_err("the local one is missing");
+    tells(vec![view(0), view(3), view(4)]).expect_err("one does not exist");
+    let renamed = PeerView {
+        name: "x".to_owned(),
+        ..view(3)
+    };
+    tells(vec![view(0), renamed]).expect_err("nobody named it so");
+    ask(&mut model, 2, Some("admin"), &Request::Peer(Some(peer(3))));
+    answer(&mut model, 2, &failed(NO_PEER)).expect_err("it is there");
+    ask(&mut model, 2, Some("admin"), &Request::Peer(Some(peer(4))));
+    assert_eq!(answer(&mut model, 2, &failed(NO_PEER)), Ok(()));
+}
+
+#[test]
+fn what_a_peer_says_counts_if_it_is_later_and_its_own() {
+    let update = |version, proven: bool| {
+        let mut model = with_peer(3);
+        let mut member = member(3, 5);
+        member.record = record(3, version);
+        if proven {
+            model.proven.insert(member.record.signature);
+        }
+        write(&mut model, Row::Member(peer(3), Some(Box::new(member))))
+    };
+    assert_eq!(update(2, true), Ok(()));
+    update(2, false).expect_err("nobody signed that");
+    update(0, true).expect_err("that was before");
+}
+
+#[test]
+fn a_node_says_something_else_of_itself_only_under_another_number() {
+    let own = |version, name: &str| Own {
+        version,
+        address: addr(1).to_string(),
+        name: name.to_owned(),
+        left_s: None,
+        cluster_id: peer(0).own_cluster(),
+        hello: 0,
+    };
+    let become_one = |version, asked: bool| {
+        let mut model = model(64);
+        model.keep(&Row::Own(Some(own(1, ""))));
+        if asked {
+            let name = Ok(Some("x".to_owned()));
+            let rename = Request::RenamePeer(Some(peer(0)), name);
+            ask(&mut model, 1, Some("admin"), &rename);
+        }
+        write(&mut model, Row::Own(Some(own(version, "x"))))
+    };
+    assert_eq!(become_one(2, true), Ok(()));
+    become_one(2, false).expect_err("nobody asked for it");
+    become_one(1, true).expect_err("others would not take it for new");
+}
