@@ -106,9 +106,11 @@ impl Mine {
 
     fn chain(&self) -> Vec<Block> {
         let rows = self.bench.node().export();
-        let block = |row: Row| match row {
-            Row::Grin(grin::Row::Block(_, Some(stored))) => Some(stored.block),
-            _ => None,
+        let block = |row: Row| {
+            let Row::Grin(grin::Row::Block(_, Some(stored))) = row else {
+                return None;
+            };
+            Some(stored.block)
         };
         let mut blocks = vec![genesis(&RULES)];
         blocks.extend(rows.into_iter().filter_map(block));
