@@ -132,6 +132,7 @@ pub mod time;
 pub mod verify;
 pub mod work;
 
+mod access;
 mod calls;
 mod cx;
 mod gate;

@@ -129,6 +129,10 @@ pub const DELIVERY_ATTEMPTS_MAX: u32 = 10;
 /// Pause between two greetings of a linked peer, from and below this many microseconds. Source: Grin
 /// pings every 10 s.
 pub const GRIN_GREET_INTERVAL: (u64, u64) = (9_000_000, 11_000_000);
+/// Peers up to which all are looked at for somebody to link with.
+pub const GRIN_LOOK_ALL_MAX: usize = 256;
+/// Peers of a larger table that are looked at, drawn by luck.
+pub const GRIN_LOOKS: usize = 32;
 /// How long a linked peer may be silent.
 pub const GRIN_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long an answer of a linked peer may take.
@@ -147,6 +151,8 @@ pub const GRIN_DEFUNCT_AGE_SECS: u64 = 14 * 86_400;
 pub const GRIN_AHEAD_MAX: usize = 128;
 /// Transactions that are being checked.
 pub const GRIN_CHECKS_MAX: usize = 1_024;
+/// Transactions of one linked peer that are being checked.
+pub const GRIN_CHECKS_PER_PEER_MAX: usize = 128;
 /// Turns that a transaction of a former run has for finding those on which it depends.
 pub const GRIN_RELOAD_TURNS: u8 = 4;
 /// How often the stem pool is looked at. Source: Grin `DANDELION_MONITOR`, 10 s.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use peerage_core::config::grin::Purse;
 use peerage_core::mw::{
-    Block, Coin, Fee, Format, KernelFeatures, KeyIndex, OutputFeatures, Payment, Rules,
-    Transaction, aggregate, chain_file, genesis,
+    Block, Coin, Commitment, Fee, Format, KernelFeatures, KeyIndex, Output, OutputFeatures,
+    Payment, Rules, Transaction, aggregate, chain_file, genesis,
 };
 use peerage_core::rooms::{Row, grin};
 use peerage_tests::Bench;
@@ -106,9 +106,11 @@ impl Mine {
 
     fn chain(&self) -> Vec<Block> {
         let rows = self.bench.node().export();
-        let block = |row: Row| match row {
-            Row::Grin(grin::Row::Block(_, Some(stored))) => Some(stored.block),
-            _ => None,
+        let block = |row: Row| {
+            let Row::Grin(grin::Row::Block(_, Some(stored))) = row else {
+                return None;
+            };
+            Some(stored.block)
         };
         let mut blocks = vec![genesis(&RULES)];
         blocks.extend(rows.into_iter().filter_map(block));
@@ -165,7 +167,19 @@ fn blocks_hold_payments_of_every_kind() {
     // A reward with fees in it, and two payments that come as one.
     let (one, _) = mine.pay(&[Mine::reward(6, 2 * FEE)], 1, plain());
     let (other, _) = mine.pay(&of_locked, 3, plain());
-    mine.push(&aggregate(&[one, other]).expect("they go together"));
+    let both = aggregate(&[one, other]).expect("they go together");
+    // Wallets push inputs with their features, which an aggregate has lost.
+    let inputs: Vec<Commitment> = both.inputs().iter().map(|it| it.commitment).collect();
+    let made: Vec<Output> = mine
+        .chain()
+        .iter()
+        .flat_map(|block| block.outputs().collect::<Vec<_>>())
+        .collect();
+    let spent: Vec<Output> = made
+        .into_iter()
+        .filter(|it| inputs.contains(&it.commitment()))
+        .collect();
+    mine.push(&both.with_features(&spent).expect("exactly these"));
     mine.wait_for(18);
 
     let blocks = mine.chain();

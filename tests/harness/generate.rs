@@ -256,6 +256,7 @@ fn ban_request(draws: &mut Draws) -> bans::Request {
 fn ban_response(draws: &mut Draws, request: &bans::Request) -> bans::Response {
     match (draws.below(4), request.command) {
         (0, _) => bans::Response::Done,
+        (2, _) => bans::Response::Unauthorized,
         (1, bans::Command::Ban) => bans::Response::BansFull,
         (_, bans::Command::Ban) => bans::Response::UnknownToBan(request.addr.clone()),
         (1, bans::Command::Unban) => bans::Response::NotBanned,

@@ -10,8 +10,7 @@
 //! | `peers/peer_…`, `peers/{bare ULID}`, `peers/self` | cluster |
 //! | `peers/{anything else}`, and everything else | cluster, with the 404 of its envelope |
 //!
-//! Grin's paths have no room here; they get its 404 without a body. The method decides nothing: who
-//! owns a path answers for all of them.
+//! The method decides nothing: who owns a path answers for all of them.
 
 use core::net::IpAddr;
 
@@ -32,6 +31,9 @@ pub enum Owner<'a> {
     /// Grin's node API.
     Grin,
 }
+
+/// What callers of Grin's node API are told who have not shown its secret.
+pub const CHALLENGE: &str = "Basic realm=GrinAPI";
 
 /// First segments that are Grin's.
 const GRIN: [&str; 7] = [

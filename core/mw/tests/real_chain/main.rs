@@ -17,7 +17,7 @@ use peerage_mw::{
 const RULES: Rules = Rules::automated_testing();
 
 /// Long after every block of these tests.
-const TODAY: i64 = 1_700_000_000;
+const TODAY: i64 = 1_750_000_000;
 
 #[test]
 fn the_recorded_chain_is_the_same_for_both() {

@@ -49,6 +49,7 @@ pub(crate) fn decode(_: &Site, route: Route, _: Bytes) -> Result<Request, Reply>
 pub(crate) fn encode(response: &Response) -> Reply {
     match response {
         Response::Done => Reply::json(200, &b"{}"[..]),
+        Response::Unauthorized => Reply::unauthorized(v1::CHALLENGE),
         Response::BansFull => Reply::text(503, "ban failed: the ban list is full"),
         Response::NotBanned => Reply::text(500, "unban failed: PeerNotBanned"),
         Response::UnknownToBan(addr) => Reply::text(500, format!("ban failed: {}", unknown(addr))),
@@ -72,6 +73,7 @@ pub(crate) fn decode_response(request: &Request, status: u16, body: &Bytes) -> O
     let unknown = format!("{} failed: {}", request.name(), unknown(&request.addr));
     match (status, body.as_ref()) {
         (200, b"{}") => Some(Response::Done),
+        (401, b"") => Some(Response::Unauthorized),
         (503, _) => Some(Response::BansFull),
         (500, b"unban failed: PeerNotBanned") => Some(Response::NotBanned),
         (500, body) if body == unknown.as_bytes() => Some(match request.command {

@@ -10,6 +10,7 @@ mod types;
 
 pub use types::{Command, Event, Request, Response, Row, Then, Timer};
 
+use crate::access::Access;
 use crate::commons::Notice;
 use crate::commons::address::HostAddr;
 use crate::commons::bans::{BanKey, BanReason};
@@ -23,9 +24,11 @@ use crate::rooms::{self, Room, Scope};
 use crate::time::Now;
 use crate::verify::Verdict;
 
-/// The room. It has no state of its own: bans are the commons'.
+/// The room. What it changes is the commons'.
 #[derive(Clone, Debug)]
-pub struct Bans;
+pub struct Bans {
+    access: Access,
+}
 
 impl Room for Bans {
     const SCOPE: Scope = Scope::Bans;
@@ -35,13 +38,18 @@ impl Room for Bans {
     type Row = Row;
     type Timer = Timer;
 
-    fn new(_: &Config, _: &mut Stream) -> Self {
-        Self
+    fn new(config: &Config, _: &mut Stream) -> Self {
+        Self {
+            access: Access::new(config.grin.api_secret.as_ref()),
+        }
     }
 
     fn start(&mut self, _: &mut Cx<'_, Self>) {}
 
-    fn request(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, _: &Caller, request: Request) {
+    fn request(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, from: &Caller, request: Request) {
+        if !self.access.admits(from.authorization.as_ref()) {
+            return cx.respond(id, Response::Unauthorized);
+        }
         let Request { addr, command } = request;
         let response = match command {
             Command::Ban => Self::ban(cx, &addr),

@@ -150,6 +150,7 @@ impl Model {
         // An answer may wait for the disk for longer than a ban lasts.
         let lasts = owed.until_us > now.wall.as_micros() + SOON_US;
         match (owed.request.command, response) {
+            (_, Response::Unauthorized) => Err("a secret is asked for where there is none".into()),
             (Command::Ban, Response::NotBanned | Response::UnknownToUnban(_))
             | (Command::Unban, Response::BansFull | Response::UnknownToBan(_)) => {
                 Err(format!("{:?} is answered with {response:?}", owed.request))

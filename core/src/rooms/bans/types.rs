@@ -60,6 +60,8 @@ pub enum Response {
     Done,
     /// The peer is not banned.
     NotBanned,
+    /// The caller has not shown the secret that the node API asks for.
+    Unauthorized,
     /// Nobody of that address is known.
     UnknownToBan(HostAddr),
     /// Nobody of that address is known or banned.
@@ -77,6 +79,7 @@ impl Response {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Done => 200,
+            Self::Unauthorized => 401,
             Self::BansFull => 503,
             Self::NotBanned | Self::UnknownToBan(_) | Self::UnknownToUnban(_) => 500,
         }

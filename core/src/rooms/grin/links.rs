@@ -32,6 +32,8 @@ pub(super) struct Link {
     pub(super) heard: Instant,
     /// How often it is being asked for headers or blocks, or what it gave is being checked.
     pub(super) busy: u32,
+    /// Transactions of it that are being checked.
+    pub(super) checks: usize,
     /// The work that it claimed when it did not give what it claims to have.
     pub(super) hollow: u64,
     /// How often in a row it did not.

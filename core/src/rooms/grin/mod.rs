@@ -14,7 +14,6 @@
 //! The stateless half of every check, rewards and the search for proof of work are effects; see
 //! [`crate::work`]. Rules: grin as of release 4.1.1, consensus as of 5.5.2.
 
-mod access;
 mod book;
 mod chain;
 mod dandelion;
@@ -43,7 +42,6 @@ use peerage_mw::{Hash, Transaction};
 pub use rows::Row;
 pub use types::{Event, Request, Response, Then, Timer};
 
-use self::access::Access;
 use self::book::Book;
 use self::chain::Store;
 use self::dandelion::Dandelion;
@@ -56,6 +54,7 @@ use self::rows::{StoredBlock, StoredTransaction};
 use self::scan::Scans;
 use self::sync::Sync;
 use self::types::{Ask, Between};
+use crate::access::Access;
 use crate::commons::Notice;
 use crate::commons::address::HostAddr;
 use crate::config::Config;

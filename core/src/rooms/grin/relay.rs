@@ -19,7 +19,10 @@ use crate::commons::address::HostAddr;
 use crate::commons::bans::BanReason;
 use crate::cx::Cx;
 use crate::input::{Answer, CallError, Caller, RequestId};
-use crate::limits::{GRIN_CHECKS_MAX, GRIN_MONITOR_INTERVAL, GRIN_RELOAD_MAX, GRIN_RELOAD_TURNS};
+use crate::limits::{
+    GRIN_CHECKS_MAX, GRIN_CHECKS_PER_PEER_MAX, GRIN_MONITOR_INTERVAL, GRIN_RELOAD_MAX,
+    GRIN_RELOAD_TURNS,
+};
 use crate::time::Duration;
 use crate::verify::VerifyJob;
 use crate::work::{Done, Work};
@@ -60,7 +63,8 @@ impl Grin {
             cx.event(Event::ImpostorRefused);
             return cx.respond(id, refused(403, "no link"));
         };
-        if self.checking >= GRIN_CHECKS_MAX {
+        let checks = self.links.get(&addr).map_or(0, |link| link.checks);
+        if self.checking >= GRIN_CHECKS_MAX || checks >= GRIN_CHECKS_PER_PEER_MAX {
             return cx.respond(id, refused(503, BUSY));
         }
         cx.respond(id, Response::Done);
@@ -108,6 +112,9 @@ impl Grin {
 
     fn check(&mut self, cx: &mut Cx<'_, Self>, arrivals: Vec<Arrival>) {
         self.checking += arrivals.len();
+        for arrival in &arrivals {
+            self.count_check(arrival, |checks| checks + 1);
+        }
         let jobs = arrivals
             .iter()
             .map(|it| Job::Transaction(Transaction::clone(&it.transaction)));
@@ -130,6 +137,9 @@ impl Grin {
             unreachable!("a check was asked for");
         };
         self.checking -= arrivals.len();
+        for arrival in arrivals {
+            self.count_check(arrival, |checks| checks.saturating_sub(1));
+        }
         for (arrival, verdict) in arrivals.iter().zip(verdicts.iter()) {
             match verdict {
                 Ok(()) => self.admit(cx, arrival),
@@ -142,6 +152,15 @@ impl Grin {
             self.reloaded(cx, &arrival.transaction);
         }
         self.reload(cx);
+    }
+
+    /// Counts what a linked peer has being checked.
+    fn count_check(&mut self, arrival: &Arrival, change: impl Fn(usize) -> usize) {
+        let cert = arrival.from.peer().and_then(|who| who.cert);
+        let addr = cert.and_then(|cert| self.links.addr_of(&cert.fingerprint).cloned());
+        if let Some(link) = addr.and_then(|addr| self.links.get_mut(&addr)) {
+            link.checks = change(link.checks);
+        }
     }
 
     fn turn_away(&mut self, cx: &mut Cx<'_, Self>, arrival: &Arrival, why: &str) {

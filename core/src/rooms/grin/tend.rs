@@ -4,6 +4,7 @@
 //! answer as a node of the same chain is defunct until its turn comes again. Rules: the seed thread, the
 //! handshake and the pings of grin_p2p; where there a connection ends, here greetings stop.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::links::Link;
@@ -13,11 +14,12 @@ use super::{CAPABILITIES, Grin, USER_AGENT};
 use crate::commons::Notice;
 use crate::commons::address::HostAddr;
 use crate::commons::bans::{BanKey, BanReason};
+use crate::commons::network::NetworkId;
 use crate::cx::Cx;
 use crate::input::{Answer, CallError, Caller, PeerCert, RequestId};
 use crate::limits::{
     GRIN_AGENT_CHARS_MAX, GRIN_CALL_TIMEOUT, GRIN_GREET_INTERVAL, GRIN_INBOUND_MAX,
-    GRIN_SILENCE_MAX,
+    GRIN_LOOK_ALL_MAX, GRIN_LOOKS, GRIN_SILENCE_MAX,
 };
 use crate::output::{Endpoint, Part, Trust, Via};
 use crate::rooms;
@@ -68,16 +70,10 @@ impl Grin {
         if missing == 0 {
             return;
         }
-        let own = &cx.config().address;
-        let peers = cx.commons().peers.iter().map(|(_, peer)| peer);
-        let candidates = peers.filter(|peer| {
-            let addr = &peer.info.address;
-            let linked = self.links.get(addr).is_some_and(|link| link.outbound);
-            !peer.is_banned() && !linked && addr != own && !self.greeting.contains(addr)
-        });
-        let addrs = candidates.map(|peer| peer.info.address.clone());
-        let (mut defunct, mut healthy): (Vec<HostAddr>, Vec<HostAddr>) =
-            addrs.partition(|addr| self.book.is_defunct(addr));
+        let candidates = self.candidates(cx);
+        let (mut defunct, mut healthy): (Vec<HostAddr>, Vec<HostAddr>) = candidates
+            .into_iter()
+            .partition(|addr| self.book.is_defunct(addr));
         if !defunct.is_empty() {
             let at = cx.rng().index(defunct.len());
             healthy.push(defunct.swap_remove(at));
@@ -87,6 +83,39 @@ impl Grin {
             let addr = healthy.swap_remove(at);
             self.greet(cx, addr);
         }
+    }
+
+    /// Who may be greeted: all of a small table; of a large one those that were linked before and some
+    /// others, since most of its peers may have no such chain.
+    fn candidates(&self, cx: &mut Cx<'_, Self>) -> BTreeSet<HostAddr> {
+        let mut drawn = Vec::new();
+        let listed = cx.commons().peers.listing(NetworkId::Cut).len();
+        if cx.commons().peers.len() > GRIN_LOOK_ALL_MAX {
+            drawn.extend((0..GRIN_LOOKS).map(|_| cx.rng().index(listed)));
+        }
+        let (peers, wall, own) = (&cx.commons().peers, cx.now().wall, &cx.config().address);
+        let some = drawn
+            .iter()
+            .filter_map(|at| peers.get(peers.listing(NetworkId::Cut).get(*at)?.1));
+        let all = peers
+            .iter()
+            .map(|(_, peer)| peer)
+            .take(match drawn.is_empty() {
+                true => GRIN_LOOK_ALL_MAX,
+                false => 0,
+            });
+        let heard = some.chain(all).filter(|peer| !peer.is_banned());
+        let heard = heard.map(|peer| &peer.info.address);
+        let linked_before = self.book.iter().filter(|(addr, record)| {
+            let banned = || cx.commons().bans.covers(wall, &BanKey::of_address(addr));
+            record.last_connected > 0 && !record.defunct && !banned()
+        });
+        let linked_before = linked_before.map(|(addr, _)| addr);
+        let free = |addr: &&HostAddr| {
+            let linked = self.links.get(addr).is_some_and(|link| link.outbound);
+            !linked && *addr != own && !self.greeting.contains(*addr)
+        };
+        heard.chain(linked_before).filter(free).cloned().collect()
     }
 
     /// Tells a peer how we are, and asks how it is.
@@ -163,8 +192,12 @@ impl Grin {
                 self.link(cx, addr.clone(), &hello, cert, true);
             }
             Some(_) | None => {
+                // Who only said that it is there tells nothing about whoever really is.
+                let claimed = self.links.get(addr).is_some_and(|link| !link.met);
                 self.unlink(cx, addr);
-                self.note(cx, addr, |record| record.defunct = true);
+                if !claimed {
+                    self.note(cx, addr, |record| record.defunct = true);
+                }
             }
         }
     }
@@ -252,6 +285,7 @@ impl Grin {
             work: hello.total_difficulty,
             heard: cx.now().mono,
             busy: before.as_ref().map_or(0, |link| link.busy),
+            checks: before.as_ref().map_or(0, |link| link.checks),
             hollow: before.as_ref().map_or(0, |link| link.hollow),
             misses: before.as_ref().map_or(0, |link| link.misses),
             rests: before
@@ -259,14 +293,15 @@ impl Grin {
                 .map_or_else(|| cx.now().mono, |link| link.rests),
         };
         self.links.insert(addr.clone(), link);
-        if met
-            && before.as_ref().is_none_or(|link| !link.met)
-            && let Some(key) = cert.key
-        {
+        // Whoever only says that it is at an address changes nothing that is known of who is there,
+        // unless this node never looks.
+        let known = self.book.get(&addr).is_some() || cx.commons().peers.find(&addr).is_some();
+        let looks = cx.config().grin.links_max > 0;
+        let first_met = met && before.as_ref().is_none_or(|link| !link.met);
+        if let (true, Some(key)) = (first_met, cert.key) {
             cx.acquaint(&addr, key);
         }
-        if before.is_none() {
-            cx.event(Event::LinkBegan { addr: addr.clone() });
+        if first_met || (before.is_none() && !(known && looks)) {
             let (capabilities, secs) = (hello.capabilities, cx.now().wall.as_secs());
             self.note(cx, &addr, |record| {
                 record.capabilities = capabilities;
@@ -275,6 +310,9 @@ impl Grin {
                 record.last_banned = 0;
                 record.last_connected = secs;
             });
+        }
+        if before.is_none() {
+            cx.event(Event::LinkBegan { addr: addr.clone() });
             cx.meet(&addr, Some(&cert));
             self.arm_tend(cx);
         }

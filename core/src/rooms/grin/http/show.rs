@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::between;
 use crate::hex;
-use crate::http::{Reply, date};
+use crate::http::{Reply, date, v1};
 use crate::rooms::grin::page::{
     BlockPage, Found, HeightOutputs, KernelPage, LinkPage, OutputPage, OutputView, PeerPage,
     ProofPage, StatusPage, SyncState, Tip,
@@ -16,8 +16,6 @@ use crate::rooms::grin::{RELEASE, USER_AGENT};
 
 /// The version of the protocol between its nodes.
 const PROTOCOL: u32 = 1_000;
-/// What callers without a secret are told.
-const CHALLENGE: &str = "Basic realm=GrinAPI";
 
 pub(super) fn show(response: &Response) -> Reply {
     match response {
@@ -46,7 +44,7 @@ pub(super) fn show(response: &Response) -> Reply {
         Response::Roots(header) => pretty(&RootsBody::of(header)),
         Response::Status(page) => pretty(&StatusBody::of(page)),
         Response::Tip(tip) => pretty(&TipBody::of(tip)),
-        Response::Unauthorized => Reply::unauthorized(CHALLENGE),
+        Response::Unauthorized => Reply::unauthorized(v1::CHALLENGE),
         Response::Version(version) => pretty(&VersionBody {
             node_version: RELEASE,
             block_header_version: *version,

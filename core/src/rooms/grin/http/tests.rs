@@ -1,3 +1,5 @@
+//! What was recorded is read and shown alike; what is written is read again; spoilt bytes do no harm.
+
 use std::sync::Arc;
 
 use bytes::Bytes;

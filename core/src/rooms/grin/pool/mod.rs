@@ -56,13 +56,6 @@ pub(super) enum Way {
     },
 }
 
-impl Way {
-    /// Whether it is not for everybody to see.
-    pub(super) const fn is_stem(self) -> bool {
-        matches!(self, Self::Stem { .. })
-    }
-}
-
 /// A transaction that waits from now on.
 #[derive(Clone, Debug)]
 pub(super) struct Admitted {

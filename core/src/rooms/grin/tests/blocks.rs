@@ -14,7 +14,7 @@ use crate::node::RestoreError;
 use crate::rooms;
 use crate::rooms::grin::types::{Ask, Between, Event, Name, Request, Response};
 use crate::rows::Record as _;
-use crate::scripted::{Script, config, operator};
+use crate::scripted::{Script, addr, ban, config, operator};
 use crate::time::Duration;
 use crate::{Caller, Node, Output, Secret, Seed};
 
@@ -290,6 +290,10 @@ fn callers_without_the_secret_are_told_nothing() {
         answer,
         Some(rooms::Response::Grin(Response::Tip(_)))
     ));
+    // Nor may they ban anybody.
+    let answer = script.ask(operator(), ban(addr(2)));
+    let refused = rooms::bans::Response::Unauthorized;
+    assert_eq!(answer, Some(refused.into()));
     // Other nodes need no secret.
     assert_ne!(
         between(&mut script, 2, Between::Headers(Arc::new([]))).len(),

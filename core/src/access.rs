@@ -11,7 +11,7 @@ use crate::secret::SecretDigest;
 
 /// What callers must show.
 #[derive(Clone, Debug)]
-pub(super) struct Access {
+pub(crate) struct Access {
     expected: Option<Expected>,
 }
 
@@ -23,7 +23,7 @@ struct Expected {
 
 impl Access {
     /// For callers who know `secret`, or for everybody.
-    pub(super) fn new(secret: Option<&Secret>) -> Self {
+    pub(crate) fn new(secret: Option<&Secret>) -> Self {
         let expected = secret.map(|Secret(secret)| {
             let user_and_secret = format!("{USER}:{secret}");
             let header = format!("Basic {}", STANDARD.encode(user_and_secret));
@@ -37,7 +37,7 @@ impl Access {
 
     /// Whether a caller with this `Authorization` header may ask. How long that takes tells at most
     /// whether it is as long as it should be.
-    pub(super) fn admits(&self, authorization: Option<&Secret>) -> bool {
+    pub(crate) fn admits(&self, authorization: Option<&Secret>) -> bool {
         match (&self.expected, authorization) {
             (None, _) => true,
             (Some(_), None) => false,
