@@ -272,8 +272,11 @@ fn mirrored(mine: &Bond, theirs: &Bond) -> bool {
         remote: sides.local,
     };
     let last = |bond: &Bond| bond.last.map(|(action, by, _)| (action, by));
+    // Of two requests that crossed each shows its own.
+    let crossed = mine.asked.local && mine.asked.remote;
+    let both = last(mine) == last(theirs).map(|(action, by)| (action, turned(by)));
     mine.state == theirs.state
-        && last(mine) == last(theirs).map(|(action, by)| (action, turned(by)))
+        && (both || crossed)
         && mine.asked == swapped(theirs.asked)
         && mine.blocked == swapped(theirs.blocked)
 }

@@ -370,13 +370,13 @@ impl Wattswarm {
             // An action may have opened the way for messages.
             line.parked &= matches!(delivery.parcel, Parcel::Letters(_));
             self.deliver_next(cx, &id);
-        } else if line.parked && !parked && line.has_notes() {
-            // Messages are refused until an action is heard of that waits behind them.
-            self.deliver_next(cx, &id);
             // Most relationships have nothing under way, and need no line for it.
             if self.lines.get(&id).is_some_and(|line| line.len() == 0) {
                 self.lines.remove(&id);
             }
+        } else if line.parked && !parked && line.has_notes() {
+            // Messages are refused until an action is heard of that waits behind them.
+            self.deliver_next(cx, &id);
         } else {
             self.refused(cx, &id, key);
         }

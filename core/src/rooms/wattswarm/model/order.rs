@@ -53,21 +53,40 @@ pub(super) fn step(bond: &Bond, by: Actor, action: Action) -> Step {
 pub(super) fn fold<'a>(start: &Bond, deeds: impl Iterator<Item = &'a Deed>) -> Bond {
     let mut bond = start.clone();
     for deed in deeds {
-        let crossed = match (bond.state, deed.action) {
-            (State::Requested, Action::Request) => Some(&mut bond.asked),
-            (State::Blocked, Action::Block) => Some(&mut bond.blocked),
-            _ => None,
-        };
-        if let Some(sides) = crossed {
-            sides.local |= deed.by == Actor::Local;
-            sides.remote |= deed.by == Actor::Remote;
+        let possible = step(&bond, deed.by, deed.action);
+        if (bond.state, deed.action) == (State::Requested, Action::Request) {
+            ask_too(&mut bond, deed);
+        } else if (bond.state, deed.action) == (State::Blocked, Action::Block) {
+            bond.blocked.local |= deed.by == Actor::Local;
+            bond.blocked.remote |= deed.by == Actor::Remote;
             continue;
         }
-        if let Step::To(state) = step(&bond, deed.by, deed.action) {
+        // What the other side sent along is shown, unless what it did is impossible.
+        if deed.by == Actor::Remote && possible != Step::No {
+            bond.envelope.clone_from(&deed.envelope);
+        }
+        if let Step::To(state) = possible {
             change(&mut bond, state, deed);
         }
     }
     bond
+}
+
+/// Both ask. Each shows the request that it dated first, its own if both are of one date.
+fn ask_too(bond: &mut Bond, deed: &Deed) {
+    if bond.asked.has(deed.by) {
+        return;
+    }
+    bond.asked = Sides {
+        local: true,
+        remote: true,
+    };
+    let own = deed.by == Actor::Local;
+    let dated = bond.last.map_or(0, |(_, _, at)| at);
+    if deed.at < dated || (deed.at == dated && own) {
+        bond.requested_at = Some(deed.at);
+        bond.last = Some((deed.action, deed.by, deed.at));
+    }
 }
 
 fn change(bond: &mut Bond, state: State, deed: &Deed) {
@@ -104,8 +123,5 @@ fn change(bond: &mut Bond, state: State, deed: &Deed) {
         },
         _ => Sides::default(),
     };
-    if deed.by == Actor::Remote {
-        bond.envelope.clone_from(&deed.envelope);
-    }
     bond.state = state;
 }
