@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Options, SECOND, Share};
 use crate::seed::Luck;
 
-/// What users do to make friends and to talk to them, as weights beside those of [`Work`].
+/// What users do to make friends and to talk to them, as weights beside those of [`Work`](super::Work).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Social {
     /// Weight of actions on relationships.

@@ -19,6 +19,7 @@ use crate::roster::Roster;
 /// What a node holds of its cluster.
 struct Table {
     index: u32,
+    id: PeerId,
     key: PublicKey,
     own: Option<Own>,
     licence: (String, Option<String>),
@@ -35,6 +36,7 @@ impl Table {
         let mut licence = config.licence.clone();
         let mut table = Self {
             index,
+            id: config.peer_id,
             key: node.config().identity.public_key,
             own: None,
             licence: Default::default(),
@@ -97,6 +99,14 @@ impl Table {
         gone.is_some_and(|gone| gone.record.is_active())
     }
 
+    /// The key that a name goes by here.
+    fn key_of(&self, id: PeerId) -> Option<PublicKey> {
+        let held = self.members.get(&id).map(|member| &member.record);
+        let held = held.or_else(|| self.gone.get(&id).map(|gone| &gone.record));
+        let own = (id == self.id).then_some(self.key);
+        own.or_else(|| held.map(|record| record.public_key))
+    }
+
     /// Whether another node has a newer credential, from somebody whom this node believes.
     fn lacks_credential_of(&self, other: &Self) -> bool {
         let Some(theirs) = other.shared.as_ref().filter(|_| self.has_secret) else {
@@ -108,6 +118,7 @@ impl Table {
         self.shared
             .as_ref()
             .is_none_or(|ours| rank(ours) < rank(theirs))
+            && self.key_of(theirs.rotated_by) == other.key_of(theirs.rotated_by)
             && (self.members.contains_key(&theirs.rotated_by)
                 || left.is_some_and(|left_s| theirs.rotated_s <= left_s))
     }
@@ -176,9 +187,11 @@ impl Tables {
         if table.has_left() {
             return None;
         }
-        let mutual = self
-            .peers(table)
-            .filter(|(_, theirs, _)| theirs.members.contains_key(&id) && !theirs.has_left());
+        let mutual = self.peers(table).filter(|(_, theirs, _)| {
+            // Somebody else may have come there first under this node's name.
+            let known = theirs.members.contains_key(&id);
+            known && theirs.key_of(id) == Some(table.key) && !theirs.has_left()
+        });
         for (_, theirs, member) in mutual {
             let (index, of) = (table.index, theirs.index);
             if let (Some(own), Some(their)) = (&table.own, &theirs.own)

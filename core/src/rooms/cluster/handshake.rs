@@ -280,10 +280,8 @@ impl Cluster {
         let known = self.members.get(&record.peer_id);
         let gone = self.tombstones.get(&record.peer_id);
         let last = known.map(|member| member.hello);
-        if last
-            .or_else(|| gone.map(|gone| gone.hello))
-            .is_some_and(|last| number <= last)
-        {
+        let last = last.or_else(|| gone.map(|gone| gone.hello));
+        if last.is_some_and(|last| number <= last) {
             return Err(handshake("handshake failed: the challenge was used"));
         }
         Ok(())

@@ -1,3 +1,5 @@
+//! The model objects to what must not be, and to nothing else.
+
 use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
