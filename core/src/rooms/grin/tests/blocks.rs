@@ -292,8 +292,7 @@ fn callers_without_the_secret_are_told_nothing() {
     ));
     // Nor may they ban anybody.
     let answer = script.ask(operator(), ban(addr(2)));
-    let refused = rooms::bans::Response::Unauthorized;
-    assert_eq!(answer, Some(refused.into()));
+    assert_eq!(answer.map(|response| response.status()), Some(401));
     // Other nodes need no secret.
     assert_ne!(
         between(&mut script, 2, Between::Headers(Arc::new([]))).len(),
