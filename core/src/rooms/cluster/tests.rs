@@ -1100,6 +1100,40 @@ fn gossip_of_strangers_and_forgers_changes_nothing() {
 }
 
 #[test]
+fn forged_announcement_does_not_keep_its_peer_out() {
+    let mut world = world(3);
+    join(&mut world, 0, 1);
+    let mut about = room(&world, 2).announcement.clone();
+    let heartbeat = |world: &World| {
+        world.log.iter().rev().find_map(|it| match it {
+            (0, 1, crate::Request::Cluster(Request::Gossip(digest))) => Some(digest.clone()),
+            _ => None,
+        })
+    };
+    assert!(world.until(secs(10), |world| heartbeat(world).is_some()));
+    let digest = heartbeat(&world).expect("a heartbeat");
+    let tell = |world: &mut World, record: &Record| {
+        let mut digest = digest.as_ref().clone();
+        digest.records = vec![record.clone()];
+        let key = SigningKey::from_bytes(&[1; 32]);
+        digest.signature = key.sign(&digest.message()).to_bytes();
+        let request = Request::Gossip(Arc::new(digest));
+        let answer = world.nodes[1].ask(peer_caller(1), request.into());
+        let answer = ours(answer.expect("an answer"));
+        assert!(matches!(answer, Response::Gossip(_)), "{answer:?}");
+    };
+    let genuine = about.clone();
+    about.version = u64::from(u32::MAX);
+    about.address = "10.0.0.9:1789".to_owned();
+    about.sign(&SigningKey::from_bytes(&[77; 32]));
+    tell(&mut world, &about);
+    world.until(secs(20), |_| false);
+    assert!(!knows(&world, 1, 2));
+    tell(&mut world, &genuine);
+    assert!(world.until(secs(120), |world| knows(world, 1, 2)));
+}
+
+#[test]
 fn repeated_heartbeat_does_not_make_a_peer_reachable() {
     let mut world = world(2);
     join(&mut world, 0, 1);
