@@ -334,14 +334,13 @@ impl Cluster {
             return;
         }
         if let Some(known) = self.candidates.get_mut(&id) {
-            if record.version > known.record.version {
+            // Nobody has vouched for either yet: what was tried in vain gives way at once, or whoever
+            // forges a high version keeps the true peer out.
+            if record.version > known.record.version || (known.tries > 0 && *record != known.record)
+            {
+                known.record = record.clone();
                 known.due = cx.now().mono;
-            } else if known.tries == 0 {
-                return;
             }
-            // Nobody has vouched for either yet: what was tried in vain gives way, or whoever forges
-            // a high version keeps the true peer out.
-            known.record = record.clone();
         } else if self.candidates.len() < CANDIDATES_MAX {
             self.candidate(cx, record.clone());
         }
