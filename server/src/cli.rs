@@ -119,7 +119,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Exits with 0 if every acknowledged record is there and readable, else with 3."
     )]
-    Check(CheckArgs),
+    Check(DataDir),
     /// Tools for Chainweb
     #[command(subcommand)]
     Chainweb(Chainweb),
@@ -141,7 +141,7 @@ pub(crate) enum Grin {
     #[command(
         after_help = "Whoever has the words has the coins. The seed is made if there is none."
     )]
-    Seed(GrinSeed),
+    Seed(DataDir),
     /// Print what the wallet has on a node's chain
     Balance(GrinNode),
     /// Spend a coin to the wallet itself, over a node's API
@@ -153,30 +153,24 @@ change comes back as a second coin. Prints the kernel's excess, by which the nod
     Spend(GrinSpend),
 }
 
-/// Whose seed.
+/// Where everything durable is.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct GrinSeed {
+pub(crate) struct DataDir {
     /// The data directory
     #[arg(
-        long,
+        long = "data",
         env = "PEERAGE_DATA",
         value_name = "DIR",
         default_value = "peerage-data"
     )]
-    pub(crate) data: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// Whose wallet, and which node is asked.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct GrinNode {
-    /// The data directory that has the seed
-    #[arg(
-        long,
-        env = "PEERAGE_DATA",
-        value_name = "DIR",
-        default_value = "peerage-data"
-    )]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: DataDir,
     /// The API of a running node
     #[arg(
         long,
@@ -458,19 +452,6 @@ impl Keys {
             .filter_map(|client| Some(("--client", client.0.as_ref().err()?.as_str())));
         tokens.chain(clients).next()
     }
-}
-
-/// What to check.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct CheckArgs {
-    /// The data directory
-    #[arg(
-        long,
-        env = "PEERAGE_DATA",
-        value_name = "DIR",
-        default_value = "peerage-data"
-    )]
-    pub(crate) data: PathBuf,
 }
 
 /// What the signed transaction says.
