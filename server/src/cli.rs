@@ -239,7 +239,8 @@ pub(crate) struct Keys {
     /// Tell other nodes to call this address [default: that of --p2p; required for 0.0.0.0]
     #[arg(long, env = "PEERAGE_PUBLIC", value_name = "HOST:PORT", value_parser = host_addr)]
     pub(crate) public: Option<HostAddr>,
-    /// Know this peer from the start; may be given often. The id is the peer's `peer_id`
+    /// Know this peer from the start; may be given often, in the variable with commas between. The id
+    /// is the peer's `peer_id`
     #[arg(
         long,
         env = "PEERAGE_PEER",
@@ -259,7 +260,7 @@ pub(crate) struct Keys {
     )]
     pub(crate) private: Option<bool>,
     /// Let the bearer of this token do what the scopes allow in the cluster API: admin, peers.read,
-    /// peers.write and others; may be given often
+    /// peers.write and others; may be given often, in the variable with blanks between
     #[arg(
         long,
         env = "PEERAGE_TOKEN",
@@ -269,7 +270,7 @@ pub(crate) struct Keys {
         value_parser = token
     )]
     pub(crate) token: Vec<TokenArg>,
-    /// Let this client ask the cluster API for tokens; may be given often
+    /// Let this client ask the cluster API for tokens; may be given often, in the variable with blanks between
     #[arg(
         long,
         env = "PEERAGE_CLIENT",
@@ -290,8 +291,8 @@ pub(crate) struct Keys {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub(crate) license_max_nodes: Option<u32>,
-    /// Take licences that this key has signed from POST /v1/bootstrap, 64 hexadecimal digits
-    /// [default: none are taken]
+    /// Take licences that this key has signed from POST /v1/bootstrap and PUT /v1/license, unless
+    /// --license-id says one; 64 hexadecimal digits [default: none are taken]
     #[arg(long, env = "PEERAGE_LICENSE_KEY", value_name = "HEX", value_parser = public_key)]
     pub(crate) license_key: Option<PublicKey>,
     /// Ask whoever joins the cluster to know the secret in this file, and prove to know it
