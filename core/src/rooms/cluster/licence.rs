@@ -132,9 +132,6 @@ impl Cluster {
         if returns {
             self.begin_anew(cx);
         }
-        if returns {
-            self.forget_everybody(cx);
-        }
         if returns || (renamed && self.own_stored) {
             self.own.version += 1;
         }

@@ -337,17 +337,6 @@ impl Cluster {
         self.tombstones.insert(id, tombstone);
     }
 
-    /// Begins anew after this node had left: the others have dropped it, and are added again.
-    pub(super) fn forget_everybody(&mut self, cx: &mut Cx<'_, Self>) {
-        for (id, member) in core::mem::take(&mut self.members) {
-            self.part(cx, &member);
-            cx.put(Row::Member(id, None));
-        }
-        self.reach.clear();
-        self.candidates.clear();
-        self.farewells.clear();
-    }
-
     /// Makes room; a deletion goes before a peer's own farewell, which others may not have heard.
     fn forget_oldest_tombstone(&mut self, cx: &mut Cx<'_, Self>) {
         let rank = |gone: &Tombstone| (!gone.record.is_active(), gone.since_s);
