@@ -22,7 +22,7 @@ use super::licence::SignedLicence;
 use super::record::Record;
 use super::*;
 use crate::commons::bans::BanKey;
-use crate::config::cluster::{ClusterSecret, FixedClient, FixedToken};
+use crate::config::cluster::{ClusterSecret, FixedClient, FixedToken, Licence};
 use crate::rows::Record as _;
 use crate::scripted::{
     Script, World, addr, answer, ban, calls, config, events, operator, peer_caller, responses,
