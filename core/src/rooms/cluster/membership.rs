@@ -5,30 +5,16 @@
 
 use super::failure::{Code, Failure, NO_PEER};
 use super::handshake::is_member_banned;
-use super::joining::endpoint;
 use super::record::Record;
 use super::types::{
-    Deactivated, Identity, Member, Own, PeerStatus, PeerView, Request, Response, Row, Then, Timer,
-    Tombstone,
+    Deactivated, Identity, Member, Own, PeerStatus, PeerView, Response, Row, Tombstone,
 };
 use super::{Cluster, Event};
 use crate::commons::address::HostAddr;
-use crate::commons::bans::BanKey;
 use crate::cx::Cx;
 use crate::ids::{ClusterId, PeerId};
-use crate::input::{Answer, CallError};
-use crate::limits::{FAREWELLS_MAX, TOMBSTONES_MAX};
-use crate::rooms;
-use crate::time::{Duration, Instant, WallTime};
-
-/// A peer that is to be told that this node leaves.
-#[derive(Clone, Debug)]
-pub(super) struct Farewell {
-    address: HostAddr,
-    tries: u32,
-    /// When to try again; `None` while a call is under way.
-    due: Option<Instant>,
-}
+use crate::limits::TOMBSTONES_MAX;
+use crate::time::{Instant, WallTime};
 
 /// How a peer answers.
 #[derive(Clone, Copy, Debug)]
@@ -393,81 +379,5 @@ impl Cluster {
         };
         record.sign(&self.key);
         self.announcement = record;
-    }
-
-    // --- Farewells ---
-
-    fn begin_farewells(&mut self, cx: &mut Cx<'_, Self>) {
-        let now = cx.now().mono;
-        for (id, member) in &self.members {
-            if let Some(address) = member.host_addr()
-                && !is_member_banned(cx, member)
-            {
-                let farewell = Farewell {
-                    address,
-                    tries: 0,
-                    due: Some(now),
-                };
-                self.farewells.insert(*id, farewell);
-            }
-        }
-        self.bid_farewell(cx);
-    }
-
-    /// Tells whoever is to be told by now.
-    pub(super) fn bid_farewell(&mut self, cx: &mut Cx<'_, Self>) {
-        let now = cx.now().mono;
-        let timeout = cx.config().cluster.call_timeout;
-        let record = std::sync::Arc::new(self.announcement.clone());
-        // Who was banned since then is not called any more.
-        let (bans, wall) = (&cx.commons().bans, cx.now().wall);
-        self.farewells.retain(|peer, farewell| {
-            let member = self.members.get(peer);
-            let banned = member.is_some_and(|member| is_member_banned(cx, member));
-            !banned && !bans.covers(wall, &BanKey::of_address(&farewell.address))
-        });
-        for (peer, farewell) in &mut self.farewells {
-            if farewell.due.is_some_and(|due| due <= now) {
-                farewell.due = None;
-                let to = endpoint(farewell.address.clone());
-                let request = Request::Deactivate(record.clone());
-                cx.call(to, request, timeout, Then::Farewell { peer: *peer });
-            }
-        }
-        self.arm_farewell(cx);
-    }
-
-    /// Retries come after one, two and four seconds; whoever is away even then hears by gossip.
-    pub(super) fn bade_farewell(
-        &mut self,
-        cx: &mut Cx<'_, Self>,
-        peer: PeerId,
-        result: Result<Answer, CallError>,
-    ) {
-        let heard = result.is_ok_and(|answer| {
-            matches!(
-                answer.response,
-                rooms::Response::Cluster(Response::Applied(_))
-            )
-        });
-        let Some(farewell) = self.farewells.get_mut(&peer) else {
-            return;
-        };
-        if heard || farewell.tries >= FAREWELLS_MAX {
-            self.farewells.remove(&peer);
-            return;
-        }
-        let wait = Duration::from_secs(1 << farewell.tries);
-        farewell.tries += 1;
-        farewell.due = Some(cx.now().mono + wait);
-        self.arm_farewell(cx);
-    }
-
-    fn arm_farewell(&self, cx: &mut Cx<'_, Self>) {
-        let next = self.farewells.values().filter_map(|it| it.due).min();
-        if let Some(next) = next {
-            let after = next.since(cx.now().mono);
-            cx.arm(Timer::Farewell, after);
-        }
     }
 }
