@@ -7,7 +7,7 @@ use super::failure::{Code, Failure, NO_PEER};
 use super::handshake::is_member_banned;
 use super::record::Record;
 use super::types::{
-    Deactivated, Identity, Member, Own, PeerStatus, PeerView, Response, Row, Tombstone,
+    AddPeer, Deactivated, Identity, Member, Own, PeerStatus, PeerView, Response, Row, Tombstone,
 };
 use super::{Cluster, Event};
 use crate::commons::address::HostAddr;
@@ -42,6 +42,14 @@ impl Member {
             address: address.expect("members have an address that was read once"),
             created_s: self.created_s,
         }
+    }
+
+    /// Takes what the peer says of itself by now; its name counts where no operator gave one.
+    fn learn(&mut self, record: &Record) {
+        if self.name.is_empty() {
+            self.name.clone_from(&record.name);
+        }
+        self.record = record.clone();
     }
 }
 
@@ -116,8 +124,8 @@ impl Cluster {
 
     // --- Taking in ---
 
-    /// Stores a peer whose handshake succeeded, or what is new of one that is known. `number` is
-    /// that of its hello, 0 if the handshake was ours.
+    /// Stores a peer whose handshake succeeded, or what is new of one that is known. `name` is what
+    /// an operator calls it, `number` that of its hello, 0 if the handshake was ours.
     pub(super) fn take(
         &mut self,
         cx: &mut Cx<'_, Self>,
@@ -133,14 +141,14 @@ impl Cluster {
             cx.put(Row::Tombstone(id, None));
         }
         self.candidates.remove(&id);
-        let member = match self.members.remove(&id) {
+        let mut member = match self.members.remove(&id) {
             Some(mut known) => {
                 self.part(cx, &known);
                 // An address that an operator gave stays until the peer says that it has moved.
                 let newer = record.version > known.record.version;
                 let moved = newer && record.address != known.record.address;
                 if newer {
-                    known.record = record.clone();
+                    known.learn(record);
                 }
                 if number == 0 || moved {
                     known.address = address.to_string();
@@ -156,7 +164,7 @@ impl Cluster {
                     addr: address.clone(),
                 });
                 Member {
-                    name: name.unwrap_or_else(|| record.name.clone()),
+                    name: record.name.clone(),
                     record: record.clone(),
                     address: address.to_string(),
                     created_s: now.wall.as_secs(),
@@ -164,6 +172,9 @@ impl Cluster {
                 }
             }
         };
+        if let Some(name) = name {
+            member.name = name;
+        }
         let reach = Reach {
             seen: Some(now.wall),
             since: now.mono,
@@ -179,6 +190,21 @@ impl Cluster {
             self.put_own(cx);
         }
         self.arm_gossip(cx);
+    }
+
+    /// Heeds what an operator said of a peer that had come by itself before its add was done.
+    pub(super) fn heed(&mut self, cx: &mut Cx<'_, Self>, id: PeerId, add: AddPeer) {
+        let Some(mut member) = self.members.get(&id).cloned() else {
+            return;
+        };
+        self.part(cx, &member);
+        cx.acquaint(&add.address, member.record.public_key);
+        member.address = add.address.to_string();
+        if let Some(name) = add.name {
+            member.name = name;
+        }
+        cx.put(Row::Member(id, Some(Box::new(member.clone()))));
+        self.members.insert(id, member);
     }
 
     /// Takes what a known peer says of itself by now. Its signature was checked.
@@ -204,10 +230,7 @@ impl Cluster {
                 cx.acquaint(&addr, record.public_key);
             }
         }
-        if changed.name.is_empty() {
-            changed.name = record.name.clone();
-        }
-        changed.record = record.clone();
+        changed.learn(record);
         cx.put(Row::Member(record.peer_id, Some(Box::new(changed.clone()))));
         self.members.insert(record.peer_id, changed);
         true

@@ -168,6 +168,14 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
+/// Adds node `to` at node `from` under this name; the answer comes later.
+fn add_named(world: &mut World, from: usize, to: usize, name: &str) -> RequestId {
+    let address = addr(u8::try_from(to + 1).expect("few nodes"));
+    let name = Some(name.to_owned());
+    let request = Request::AddPeer(Ok(AddPeer { address, name }));
+    world.ask_as(from, bearing(ADMIN), request.into())
+}
+
 /// Nothing is kept in memory that is not on disk, nor the other way round.
 fn check_disks(world: &World) {
     for script in &world.nodes {
