@@ -22,7 +22,7 @@ use super::licence::SignedLicence;
 use super::record::Record;
 use super::*;
 use crate::commons::bans::BanKey;
-use crate::config::cluster::{ClusterSecret, FixedClient, FixedToken};
+use crate::config::cluster::{ClusterSecret, FixedClient, FixedToken, Licence};
 use crate::rows::Record as _;
 use crate::scripted::{
     Script, World, addr, answer, ban, calls, config, events, operator, peer_caller, responses,
@@ -166,6 +166,14 @@ fn at_once(world: &mut World, node: usize, request: Request) -> Response {
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
+}
+
+/// Adds node `to` at node `from` under this name; the answer comes later.
+fn add_named(world: &mut World, from: usize, to: usize, name: &str) -> RequestId {
+    let address = addr(u8::try_from(to + 1).expect("few nodes"));
+    let name = Some(name.to_owned());
+    let request = Request::AddPeer(Ok(AddPeer { address, name }));
+    world.ask_as(from, bearing(ADMIN), request.into())
 }
 
 /// Nothing is kept in memory that is not on disk, nor the other way round.
