@@ -17,6 +17,8 @@
 mod book;
 mod chain;
 mod dandelion;
+#[cfg(any(test, feature = "testing"))]
+pub mod forge;
 pub mod http;
 mod judge;
 mod links;

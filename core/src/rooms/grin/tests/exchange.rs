@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use peerage_mw::Block;
 
-use super::{chain, fork, tip};
+use super::{chain, fork, long_and_heavy, tip};
 use crate::rooms::grin::page::{LinkPage, PeerPage};
 use crate::rooms::grin::types::{Ask, Request, Response};
 use crate::rooms::{self, Row};
@@ -97,6 +97,23 @@ fn three_nodes_agree_on_the_branch_with_the_most_work() {
     let most = fork().last().expect("blocks").header().total_difficulty();
     assert!(world.until(Duration::from_secs(10), |world| works(world) == [most; 3]));
     for node in &mut world.nodes {
+        assert_eq!(node.gauge("bans"), 0);
+    }
+    world.until(Duration::from_secs(3), |_| false);
+    assert_durable(&world);
+}
+
+/// Who has the longer chain gives it up for the one with more work, and passes that on.
+#[test]
+fn a_longer_chain_gives_way_to_more_work() {
+    let [long, heavy] = long_and_heavy();
+    let most = heavy.last().expect("blocks").header().clone();
+    let mut world = world(&[long, heavy, chain()[..1].into()]);
+    world.apart.insert((1, 2));
+    let most = most.total_difficulty();
+    assert!(world.until(Duration::from_secs(20), |world| works(world) == [most; 3]));
+    assert_eq!(heights(&world), [8, 8, 8]);
+    for node in &world.nodes {
         assert_eq!(node.gauge("bans"), 0);
     }
     world.until(Duration::from_secs(3), |_| false);
