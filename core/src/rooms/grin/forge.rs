@@ -83,28 +83,23 @@ impl Forge {
         self.blocks.push(block);
     }
 
-    /// Spends the reward of an empty block of this owner into two coins under new keys.
+    /// Spends the reward of an empty block of this owner to another key.
     ///
     /// # Panics
     /// Never, if there is such a block.
     #[must_use]
     pub fn spend(&self, height: u64) -> Transaction {
-        let kernel = KernelFeatures::Plain {
-            fee: Fee::new(FEE).expect("a fee"),
-        };
         let value = Rules::reward(0);
-        let (first, second) = (
-            key(SPENT_KEYS + 2 * height),
-            key(SPENT_KEYS + 2 * height + 1),
-        );
         let payment = Payment {
             spend: vec![Coin {
                 key: key(height),
                 value,
                 features: OutputFeatures::Coinbase,
             }],
-            make: vec![(first, value / 3), (second, value - value / 3 - FEE)],
-            kernel,
+            make: vec![(key(SPENT_KEYS + height), value - FEE)],
+            kernel: KernelFeatures::Plain {
+                fee: Fee::new(FEE).expect("a fee"),
+            },
             excess_word: None,
         };
         self.wallet.pay(&payment).expect("it balances")

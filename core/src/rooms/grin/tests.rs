@@ -1,6 +1,7 @@
 //! The room as others see it: one node on a table, and a few that exchange what they have.
 
 mod blocks;
+mod compact;
 mod exchange;
 mod liars;
 mod transactions;

@@ -13,7 +13,7 @@ use crate::scripted::{World, addr, ban, info, operator, unban};
 use crate::time::Duration;
 
 /// Nodes that know each other and begin with chains of their own.
-fn world(chains: &[Arc<[Block]>]) -> World {
+pub(super) fn world(chains: &[Arc<[Block]>]) -> World {
     world_with(chains, |_, _| {})
 }
 
@@ -30,7 +30,7 @@ fn world_with(chains: &[Arc<[Block]>], tune: impl Fn(usize, &mut crate::config::
     })
 }
 
-fn heights(world: &World) -> Vec<u64> {
+pub(super) fn heights(world: &World) -> Vec<u64> {
     world
         .nodes
         .iter()

@@ -101,6 +101,7 @@ impl Duo {
                     }
                 }
                 Output::Abandon { .. }
+                | Output::Reclaim
                 | Output::Verify { .. }
                 | Output::Commit { .. }
                 | Output::Event(_) => {}
