@@ -146,10 +146,12 @@ pub(crate) enum Grin {
     Balance(GrinNode),
     /// Spend a coin to the wallet itself, over a node's API
     #[command(after_help = "\
-Without --amount one coin moves as it is; with it, coins are spent until they suffice, and the \
-change comes back as a second coin. Prints the kernel's excess, by which the node tells where it is:
+Without --amount one coin moves whole, less the fee; with it, coins are spent until they suffice, and \
+the change comes back as a second coin. The oldest coins go first, but for those that payments spend \
+which wait for a block. Prints one line of JSON. Its `kernel` is what the node knows the payment by: \
+this answers null until a block has it, and then where it is.
 
-  curl http://127.0.0.1:1848/v1/chain/kernels/EXCESS")]
+  curl http://127.0.0.1:1848/v1/chain/kernels/KERNEL")]
     Spend(GrinSpend),
 }
 
@@ -189,10 +191,10 @@ pub(crate) struct GrinNode {
 pub(crate) struct GrinSpend {
     #[command(flatten)]
     pub(crate) node: GrinNode,
-    /// Make a coin of this much [default: all that one coin holds]
+    /// Make a coin of this many grin, such as 1.5 [default: all that one coin holds]
     #[arg(long, value_name = "GRIN", value_parser = grins)]
     pub(crate) amount: Option<Grins>,
-    /// Pay this much [default: what pools ask of stock nodes]
+    /// Pay this many grin to the miner [default: enough for stock nodes of any release]
     #[arg(long, value_name = "GRIN", value_parser = grins)]
     pub(crate) fee: Option<Grins>,
     /// Spend this coin, named by its commitment [default: the oldest]
