@@ -215,7 +215,7 @@ impl Cluster {
             return refuse(cx, id, hello, MALFORMED);
         };
         self.merge_cluster(cx, hello.cluster_id);
-        self.take(cx, &hello.record, &address, None, hello.number);
+        self.take(cx, &hello.record, &address, hello.number);
         let welcome = self.welcome(cx, hello);
         cx.respond(id, Response::Welcome(Arc::new(welcome)));
     }

@@ -124,14 +124,13 @@ impl Cluster {
 
     // --- Taking in ---
 
-    /// Stores a peer whose handshake succeeded, or what is new of one that is known. `name` is what
-    /// an operator calls it, `number` that of its hello, 0 if the handshake was ours.
+    /// Stores a peer whose handshake succeeded, or what is new of one that is known. `number` is
+    /// that of its hello, 0 if the handshake was ours.
     pub(super) fn take(
         &mut self,
         cx: &mut Cx<'_, Self>,
         record: &Record,
         address: &HostAddr,
-        name: Option<String>,
         number: u64,
     ) {
         let id = record.peer_id;
@@ -141,7 +140,7 @@ impl Cluster {
             cx.put(Row::Tombstone(id, None));
         }
         self.candidates.remove(&id);
-        let mut member = match self.members.remove(&id) {
+        let member = match self.members.remove(&id) {
             Some(mut known) => {
                 self.part(cx, &known);
                 // An address that an operator gave stays until the peer says that it has moved.
@@ -172,9 +171,6 @@ impl Cluster {
                 }
             }
         };
-        if let Some(name) = name {
-            member.name = name;
-        }
         let reach = Reach {
             seen: Some(now.wall),
             since: now.mono,
@@ -192,7 +188,7 @@ impl Cluster {
         self.arm_gossip(cx);
     }
 
-    /// Heeds what an operator said of a peer that had come by itself before its add was done.
+    /// Heeds what an operator said of a peer that is here by now, perhaps because it came by itself.
     pub(super) fn heed(&mut self, cx: &mut Cx<'_, Self>, id: PeerId, add: AddPeer) {
         let Some(mut member) = self.members.get(&id).cloned() else {
             return;
