@@ -96,7 +96,7 @@ impl Table {
     /// Whether it was told to forget the peer, and does.
     fn deleted(&self, peer: PeerId) -> bool {
         let gone = self.gone.get(&peer);
-        gone.is_some_and(|gone| gone.record.is_active())
+        gone.is_some_and(Tombstone::is_deletion)
     }
 
     /// The key that a name goes by here.
@@ -114,6 +114,7 @@ impl Table {
         };
         let rank = |it: &SharedCredential| (it.version, it.rotated_s, it.rotated_by);
         let left = self.gone.get(&theirs.rotated_by);
+        let left = left.filter(|gone| !gone.is_deletion());
         let left = left.and_then(|gone| gone.record.deactivated_at);
         self.shared
             .as_ref()
@@ -173,7 +174,7 @@ impl Tables {
         self.peers(table).find_map(|(other, theirs, _)| {
             let (index, of) = (table.index, theirs.index);
             if theirs.has_left() {
-                return (!theirs.deleted(id)).then(|| format!("n{of} has left, n{index} has it"));
+                return Some(format!("n{of} has left, n{index} has it"));
             }
             let knows = theirs.members.contains_key(&id);
             (!knows && !Self::may_differ((id, table), (other, theirs)))

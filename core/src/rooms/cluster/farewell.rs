@@ -107,9 +107,9 @@ impl Cluster {
         }
     }
 
-    /// What a node that has left tells whoever still counts it in, and whom it does not know: its
-    /// own farewell and nothing else. A handshake may have ended well on the other side only, and
-    /// nobody else would ever tell that side.
+    /// What a node that has left tells whoever still counts it in, and whom it does not know or had
+    /// deleted: its own farewell and nothing else. A handshake may have ended well on the other side
+    /// only, and nobody else would ever tell that side.
     pub(super) fn last_words(&self, question: &Digest) -> Digest {
         let mut digest = Digest {
             from: self.announcement.peer_id,

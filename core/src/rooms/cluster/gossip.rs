@@ -204,7 +204,9 @@ impl Cluster {
     pub(super) fn hear(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, digest: Arc<Digest>) {
         let question = digest.clone();
         if let Err(failure) = self.check(cx, Some(id), digest) {
-            let strange = failure.code == Code::NotFound;
+            let strange = failure.code == Code::NotFound
+                || (failure.code == Code::Forbidden
+                    && self.tombstones.contains_key(&question.from));
             cx.respond(
                 id,
                 match self.own.left_s {
@@ -277,9 +279,14 @@ impl Cluster {
         Ok(member.record.public_key)
     }
 
-    /// The key to check a record with, if it tells more of a known peer than is known.
+    /// The key to check a record with, if it tells more of a known peer than is known, or that one
+    /// has left who is gone.
     pub(super) fn is_news(&self, record: &Record) -> Option<PublicKey> {
-        let known = &self.members.get(&record.peer_id)?.record;
+        let known = match self.members.get(&record.peer_id) {
+            Some(member) => &member.record,
+            None if record.is_active() => return None,
+            None => &self.tombstones.get(&record.peer_id)?.record,
+        };
         let fits = record.public_key == known.public_key && record.is_sound();
         (fits && record.version > known.version).then_some(known.public_key)
     }
@@ -305,7 +312,8 @@ impl Cluster {
             return Some(member.record.public_key);
         }
         // What a peer did before it left still counts; whom this node deleted it does not believe.
-        let left = &self.tombstones.get(&author)?.record;
+        let gone = self.tombstones.get(&author)?;
+        let left = Some(&gone.record).filter(|_| !gone.is_deletion())?;
         left.deactivated_at
             .is_some_and(|left_s| credential.rotated_s <= left_s)
             .then_some(left.public_key)

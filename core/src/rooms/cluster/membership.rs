@@ -203,14 +203,20 @@ impl Cluster {
         self.members.insert(id, member);
     }
 
-    /// Takes what a known peer says of itself by now. Its signature was checked.
+    /// Takes what a known peer says of itself by now, or one that is gone. Its signature was checked.
     pub(super) fn update(&mut self, cx: &mut Cx<'_, Self>, record: &Record) -> bool {
+        if self.is_news(record).is_none() {
+            return false;
+        }
+        if let Some(gone) = self.tombstones.get_mut(&record.peer_id) {
+            // Others count it in, and may have nobody else to hear it from.
+            gone.record = record.clone();
+            cx.put(Row::Tombstone(record.peer_id, Some(Box::new(gone.clone()))));
+            return true;
+        }
         let Some(member) = self.members.get(&record.peer_id) else {
             return false;
         };
-        if record.version <= member.record.version {
-            return false;
-        }
         if !record.is_active() {
             cx.event(Event::ClusterPeerLeft {
                 peer: record.peer_id,
@@ -331,6 +337,7 @@ impl Cluster {
         self.candidates.remove(&id);
         cx.put(Row::Member(id, None));
         let tombstone = Tombstone {
+            deleted: left.is_none(),
             record: left.unwrap_or(member.record),
             hello: member.hello,
             since_s: cx.now().wall.as_secs(),

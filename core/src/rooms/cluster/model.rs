@@ -191,7 +191,7 @@ impl Model {
         }
         self.hello = hello.number;
         let deleted = self.gone.get(&hello.to);
-        if hello.why == Why::Discovery && deleted.is_some_and(|gone| gone.record.is_active()) {
+        if hello.why == Why::Discovery && deleted.is_some_and(Tombstone::is_deletion) {
             return Err(format!("{} was deleted, and is looked for", hello.to));
         }
         let asked_for = |asked: &Asked| {

@@ -539,10 +539,21 @@ pub struct Member {
 pub struct Tombstone {
     /// The peer's newest announcement; not active, if the peer itself has left.
     pub record: Record,
+    /// Whether it was deleted here before it left.
+    #[serde(default)]
+    pub deleted: bool,
     /// The number of its last handshake.
     pub hello: u64,
     /// When it went, in seconds since the Unix epoch.
     pub since_s: u64,
+}
+
+impl Tombstone {
+    /// Whether an operator deleted the peer, so that it comes back only if it is added.
+    #[must_use]
+    pub const fn is_deletion(&self) -> bool {
+        self.deleted || self.record.is_active()
+    }
 }
 
 /// What a node keeps of itself in its cluster.

@@ -98,6 +98,13 @@ impl Model {
             // It comes back, which is looked at with its row, or there is no more room.
             return Ok(());
         };
+        if let Some(before) = self
+            .gone
+            .get(&id)
+            .filter(|_| !self.members.contains_key(&id))
+        {
+            return self.may_remember_departure(before, gone);
+        }
         let Some(member) = self.members.get(&id) else {
             return Err(format!("{id} is remembered as gone, and was never here"));
         };
@@ -107,12 +114,31 @@ impl Model {
         if gone.hello != member.hello {
             return Err(format!("the last handshake with {id} is forgotten"));
         }
-        if gone.record.is_active() {
+        if gone.deleted != gone.record.is_active() {
+            return Err(format!("{id} was deleted and left at once"));
+        }
+        if gone.deleted {
             return (gone.record == member.record)
                 .then_some(())
                 .ok_or_else(|| format!("{id} is not remembered as it was"));
         }
         self.newer(&member.record, &gone.record)
+    }
+
+    /// Whoever is gone has left, too, and says so itself.
+    fn may_remember_departure(&self, before: &Tombstone, gone: &Tombstone) -> Result<(), String> {
+        let id = before.record.peer_id;
+        let record = gone.record.clone();
+        if gone.record.is_active()
+            || *gone
+                != (Tombstone {
+                    record,
+                    ..before.clone()
+                })
+        {
+            return Err(format!("{id} is remembered as gone in another way"));
+        }
+        self.newer(&before.record, &gone.record)
     }
 
     /// Whether a record may follow another of the same peer: later, and signed with the same key.
@@ -157,7 +183,7 @@ impl Model {
         if said_to_have_left.is_some_and(|gone| record.version <= gone.record.version) {
             return Err(format!("{id} has left, and comes back without saying so"));
         }
-        let deleted = before.is_some_and(|gone| gone.record.is_active());
+        let deleted = before.is_some_and(Tombstone::is_deletion);
         let last = before.map(|gone| gone.hello);
         let greeted = self.asked_for(|asked| match &asked.request {
             Request::Handshake(hello) => {

@@ -115,6 +115,7 @@ fn joins(number: u8, hello: u64) -> Row {
 fn deletion(number: u8, hello: u64) -> Row {
     let gone = Tombstone {
         record: record(number, 1),
+        deleted: true,
         hello,
         since_s: 20,
     };

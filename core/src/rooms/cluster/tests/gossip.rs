@@ -97,10 +97,41 @@ fn leaving_reaches_also_who_was_away() {
     world.apart.clear();
     assert!(world.until(secs(30), |world| !knows(world, 2, 0)));
     assert!(!world.until(secs(60), |world| knows(world, 1, 0) || knows(world, 2, 0)));
+    let before = world.nodes[0].exported();
     assert_eq!(code(&join(&mut world, 0, 1)), Some(Code::HandshakeFailed));
     assert_eq!(code(&join(&mut world, 1, 0)), Some(Code::HandshakeFailed));
+    assert_eq!(world.nodes[0].exported(), before, "it takes nobody in");
     let local = Request::Peers(Ok(Some(true)));
     assert!(matches!(at_once(&mut world, 0, local), Response::Peers(peers) if peers.len() == 1));
+    check_disks(&world);
+}
+
+#[test]
+fn farewell_reaches_whom_the_leaving_node_had_deleted() {
+    let mut world = world(2);
+    join(&mut world, 0, 1);
+    let other = Some(peer_id(&world, 1));
+    at_once(&mut world, 0, Request::DeletePeer(other));
+    at_once(&mut world, 0, Request::DeleteSelf);
+    assert!(world.until(secs(30), |world| !knows(world, 1, 0)));
+    check_disks(&world);
+}
+
+#[test]
+fn farewell_of_a_deleted_peer_is_passed_on_and_the_deletion_stays() {
+    let mut world = world(3);
+    join(&mut world, 0, 1);
+    join(&mut world, 1, 2);
+    assert!(world.until(secs(20), all_know_all));
+    let gone = peer_id(&world, 0);
+    at_once(&mut world, 1, Request::DeletePeer(Some(gone)));
+    world.apart.insert((0, 2));
+    at_once(&mut world, 0, Request::DeleteSelf);
+    world.until(secs(1), |_| false);
+    world.down.insert(0);
+    assert!(world.until(secs(30), |world| !knows(world, 2, 0)));
+    let remembered = &room(&world, 1).tombstones[&gone];
+    assert!(!remembered.record.is_active() && remembered.is_deletion());
     check_disks(&world);
 }
 
