@@ -242,11 +242,13 @@ impl Tables {
     }
 }
 
-/// What is out of date about a record, if anything is. A node that lost its disk may say less of
-/// itself than it once did.
+/// What is out of date about a record, if anything is. A node that lost its disk is reminded of what
+/// it once said, and goes on from there.
 fn stale(record: &Record, own: &Own) -> Option<&'static str> {
     if record.version < own.version {
         Some("as it was before")
+    } else if record.version > own.version {
+        Some("as it was before it lost its disk")
     } else if record.version == own.version && record.address != own.address {
         Some("at another address")
     } else {

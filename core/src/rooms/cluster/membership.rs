@@ -203,10 +203,17 @@ impl Cluster {
         self.members.insert(id, member);
     }
 
-    /// Takes what a known peer says of itself by now, or one that is gone. Its signature was checked.
+    /// Takes what a known peer says of itself by now, one that is gone, or this node before it lost
+    /// its disk. The signature was checked.
     pub(super) fn update(&mut self, cx: &mut Cx<'_, Self>, record: &Record) -> bool {
         if self.is_news(record).is_none() {
             return false;
+        }
+        if record.peer_id == self.announcement.peer_id {
+            // What it says by now is to be newer than what it said before its disk was lost.
+            self.own.version = record.version.saturating_add(1);
+            self.put_own(cx);
+            return true;
         }
         if let Some(gone) = self.tombstones.get_mut(&record.peer_id) {
             // Others count it in, and may have nobody else to hear it from.

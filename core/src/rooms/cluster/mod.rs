@@ -223,6 +223,7 @@ impl Room for Cluster {
             | Then::Learned { .. }
             | Then::Licensed { .. }
             | Then::Relicensed { .. }
+            | Then::Reminded { .. }
             | Then::Welcomed { .. } => unreachable!("checks are not calls"),
         }
     }
@@ -249,6 +250,11 @@ impl Room for Cluster {
             } => self.learned(cx, id, &digest, (checked, credential), &good),
             Then::Licensed { id, bootstrap } => self.licensed(cx, id, bootstrap, all),
             Then::Relicensed { id, licence } => self.relicensed(cx, id, &licence, all),
+            Then::Reminded {
+                id,
+                question,
+                record,
+            } => self.reminded(cx, id, &question, &record, all),
             Then::Welcomed { peer, welcome } => self.welcomed(cx, peer, &welcome, all),
             Then::Farewell { .. }
             | Then::Gossiped { .. }

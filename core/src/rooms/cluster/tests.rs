@@ -176,6 +176,17 @@ fn add_named(world: &mut World, from: usize, to: usize, name: &str) -> RequestId
     world.ask_as(from, bearing(ADMIN), request.into())
 }
 
+/// A node starts again with its key and without anything that it remembered.
+fn lose_disk(world: &mut World, node: usize) {
+    let (config, now) = {
+        let script = &world.nodes[node];
+        (script.node.config().as_ref().clone(), script.now)
+    };
+    world.nodes[node] = Script::new(config);
+    world.nodes[node].now = now;
+    world.answers.clear();
+}
+
 /// Nothing is kept in memory that is not on disk, nor the other way round.
 fn check_disks(world: &World) {
     for script in &world.nodes {

@@ -489,6 +489,15 @@ pub enum Then {
         /// Whether the shared credential's signature was checked.
         credential: bool,
     },
+    /// What this node is said to have said before it lost its disk is checked.
+    Reminded {
+        /// Who is owed the answer.
+        id: RequestId,
+        /// The message that was asked with.
+        question: Arc<Digest>,
+        /// The announcement.
+        record: Arc<Record>,
+    },
     /// The licence that is to replace another is checked.
     Relicensed {
         /// Who is owed the answer.

@@ -394,7 +394,6 @@ impl Model {
             .iter()
             .filter(|(_, gone)| !gone.record.is_active());
         here.extend(left.map(|(id, _)| *id));
-        here.remove(&from);
         let differ = told
             .symmetric_difference(&here)
             .find(|id| !self.may_have_changed(asked, **id));

@@ -135,6 +135,40 @@ fn farewell_of_a_deleted_peer_is_passed_on_and_the_deletion_stays() {
     check_disks(&world);
 }
 
+#[test]
+fn node_that_lost_its_disk_goes_on_from_what_it_once_said() {
+    let mut world = world(2);
+    join(&mut world, 0, 1);
+    let own = Some(peer_id(&world, 0));
+    let name = Request::RenamePeer(own, Ok(Some("first".into())));
+    at_once(&mut world, 0, name);
+    world.until(secs(15), |_| false);
+    lose_disk(&mut world, 0);
+    assert!(world.until(secs(30), |world| knows(world, 0, 1)));
+    world.until(secs(15), |_| false);
+    let said = &room(&world, 0).announcement;
+    assert_eq!((said.version, said.name.as_str()), (3, ""));
+    assert_eq!(room(&world, 1).members[&peer_id(&world, 0)].record, *said);
+    at_once(&mut world, 0, Request::DeleteSelf);
+    assert!(world.until(secs(30), |world| !knows(world, 1, 0)));
+    check_disks(&world);
+}
+
+#[test]
+fn node_that_left_before_it_heard_what_it_once_said_is_believed() {
+    let mut world = world(2);
+    join(&mut world, 0, 1);
+    let own = Some(peer_id(&world, 0));
+    let name = Request::RenamePeer(own, Ok(Some("first".into())));
+    at_once(&mut world, 0, name);
+    world.until(secs(15), |_| false);
+    lose_disk(&mut world, 0);
+    // The farewell has the number of what the other side knows already.
+    let left = at_once(&mut world, 0, Request::DeleteSelf);
+    assert!(matches!(left, Response::Deactivated(it) if it.version == 2));
+    assert!(world.until(secs(30), |world| !knows(world, 1, 0)));
+}
+
 /// What node 0 of two says when it leaves, and both.
 fn farewell() -> (World, Arc<Record>) {
     let mut world = world(2);
