@@ -10,7 +10,7 @@ use super::handshake::{
     BANNED, Hello, LEFT, SECRET, VERSION, Welcome, Why, same_licence, shares_secret,
 };
 use super::record::Record;
-use super::types::{AddPeer, Identity, Request, Response, Then};
+use super::types::{AddPeer, Identity, Member, Request, Response, Then};
 use super::{Cluster, Event};
 use crate::commons::address::HostAddr;
 use crate::commons::bans::BanKey;
@@ -440,7 +440,9 @@ impl Cluster {
             self.candidates.remove(&id);
             return;
         }
-        let Some(address) = record.host_addr() else {
+        // A peer that does not know us any more is where its operator said, not where it says itself.
+        let known = self.members.get(&id).and_then(Member::host_addr);
+        let Some(address) = known.or_else(|| record.host_addr()) else {
             self.candidates.remove(&id);
             return;
         };

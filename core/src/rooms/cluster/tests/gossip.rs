@@ -169,6 +169,21 @@ fn node_that_left_before_it_heard_what_it_once_said_is_believed() {
     assert!(world.until(secs(30), |world| !knows(world, 1, 0)));
 }
 
+#[test]
+fn peer_is_met_again_where_its_operator_said_it_is() {
+    let mut world = World::new(2, |node, config| {
+        tokens(config);
+        if node == 1 {
+            config.cluster.address = addr(9);
+        }
+    });
+    assert_eq!(join(&mut world, 0, 1).status(), 201);
+    lose_disk(&mut world, 1);
+    assert!(world.until(secs(30), |world| knows(world, 1, 0)));
+    let known = &room(&world, 0).members[&peer_id(&world, 1)];
+    assert_eq!(known.address, addr(2).to_string());
+}
+
 /// What node 0 of two says when it leaves, and both.
 fn farewell() -> (World, Arc<Record>) {
     let mut world = world(2);
