@@ -4,7 +4,7 @@
 //! Rules: cluster API, `GET`, `PUT` and `DELETE /v1/peers`.
 
 use super::failure::{Code, Failure, NO_PEER};
-use super::handshake::is_member_banned;
+use super::handshake::{LEFT, is_member_banned};
 use super::record::Record;
 use super::types::{
     AddPeer, Deactivated, Identity, Member, Own, PeerStatus, PeerView, Response, Row, Tombstone,
@@ -267,6 +267,9 @@ impl Cluster {
         if let Some(name) = name.filter(|name| *name != peer.name) {
             peer.name.clone_from(&name);
             if peer.is_local {
+                if self.own.left_s.is_some() {
+                    return Err(LEFT);
+                }
                 self.own.name = name;
                 self.own.version += 1;
                 self.put_own(cx);
@@ -323,8 +326,11 @@ impl Cluster {
     }
 
     /// A node that has left and comes back knows nobody: its former peers remember its farewell, and
-    /// would not listen to it before it shakes hands again.
+    /// would not listen to it before it shakes hands again. The caller writes what it is by now.
     pub(super) fn begin_anew(&mut self, cx: &mut Cx<'_, Self>) {
+        self.own.left_s = None;
+        self.own.version += 1;
+        self.own.address = cx.config().cluster.address.to_string();
         for (id, member) in core::mem::take(&mut self.members) {
             self.part(cx, &member);
             cx.put(Row::Member(id, None));

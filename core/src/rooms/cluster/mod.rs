@@ -149,7 +149,8 @@ impl Room for Cluster {
 
     fn start(&mut self, cx: &mut Cx<'_, Self>) {
         let address = cx.config().cluster.address.to_string();
-        if self.own.address != address {
+        // Who has left said its last words.
+        if self.own.left_s.is_none() && self.own.address != address {
             self.own.address = address;
             self.own.version += 1;
             self.put_own(cx);

@@ -263,6 +263,10 @@ impl Model {
         if left != is_left && !(if is_left { leaves } else { returns }) {
             return Err("the node leaves or returns, and nobody asked for it".to_owned());
         }
+        let called = |own: &Own| (own.address.clone(), own.name.clone());
+        if left && is_left && called(before) != called(own) {
+            return Err("the node has left, and still says something else".to_owned());
+        }
         let says = |own: &Own| (own.address.clone(), own.name.clone(), own.left_s);
         if says(before) != says(own) && own.version == before.version {
             return Err("the node says something else under the same number".to_owned());

@@ -107,6 +107,23 @@ fn leaving_reaches_also_who_was_away() {
 }
 
 #[test]
+fn what_a_departed_node_says_stays_as_it_was() {
+    let mut world = world(2);
+    join(&mut world, 0, 1);
+    let left = at_once(&mut world, 0, Request::DeleteSelf);
+    let own = Some(peer_id(&world, 0));
+    let rename = |name: &str| Request::RenamePeer(own, Ok(Some(name.into())));
+    let refused = at_once(&mut world, 0, rename("first"));
+    assert_eq!(code(&refused), Some(Code::HandshakeFailed));
+    let same = at_once(&mut world, 0, rename(""));
+    assert!(matches!(same, Response::Peer { .. }), "{same:?}");
+    let mut config = world.nodes[0].node.config().as_ref().clone();
+    config.cluster.address = addr(7);
+    let mut moved = Script::restore(config, world.nodes[0].durable());
+    assert_eq!(ask(&mut moved, ADMIN, Request::DeleteSelf), left);
+}
+
+#[test]
 fn farewell_reaches_whom_the_leaving_node_had_deleted() {
     let mut world = world(2);
     join(&mut world, 0, 1);
