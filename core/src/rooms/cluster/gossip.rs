@@ -129,6 +129,8 @@ impl Cluster {
     }
 
     fn digest(&self, cx: &mut Cx<'_, Self>, to: PeerId, nonce: u64) -> Digest {
+        // Banned ones, too: a ban is this node's own and ends, and others may hear of a peer, and of
+        // its departure, through nobody else.
         let active = self.members.values().map(|member| &member.record);
         let left = self.tombstones.values().map(|gone| &gone.record);
         let left = left.filter(|record| !record.is_active());

@@ -111,7 +111,9 @@ impl Cluster {
     pub(super) fn status(&self, cx: &Cx<'_, Self>) -> Response {
         let limit = cx.config().cluster.unreachable_after;
         let now = cx.now().mono;
-        let peers = self.members.keys().map(|id| {
+        let members = self.members.iter();
+        let shown = members.filter(|(_, member)| !is_member_banned(cx, member));
+        let peers = shown.map(|(id, _)| {
             let reach = self.reach.get(id);
             PeerStatus {
                 peer_id: *id,

@@ -205,6 +205,8 @@ fn banned_peer_is_out_of_sight_and_not_heard() {
         other => panic!("{other:?}"),
     };
     assert_eq!(count(&mut world), 1);
+    let status = at_once(&mut world, 0, Request::Status);
+    assert_eq!(status, Response::Status(Vec::new()));
     let one = Request::Peer(Some(peer_id(&world, 1)));
     assert_eq!(code(&at_once(&mut world, 0, one)), Some(Code::NotFound));
     let before = world.log.len();

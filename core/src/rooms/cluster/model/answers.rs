@@ -91,7 +91,7 @@ impl Model {
             }
             (Request::Status, Response::Status(peers)) => {
                 let shown: BTreeSet<PeerId> = peers.iter().map(|peer| peer.peer_id).collect();
-                self.same(asked, &shown, &|_| Some(false))
+                self.same(asked, &shown, &hidden)
             }
             (Request::Gossip(question), said) => self.judge_gossip(asked, question, said),
             (Request::Handshake(hello), Response::Welcome(welcome)) => {
