@@ -299,7 +299,13 @@ impl Model {
         now: Now,
         rows: impl Iterator<Item = &'a Row> + Clone,
     ) -> Result<(), String> {
-        let result = rows.clone().try_for_each(|row| self.may_write(now, row));
+        let buried = rows.clone().filter_map(|row| match row {
+            Row::Tombstone(id, Some(_)) => Some(*id),
+            _ => None,
+        });
+        let buried = buried.collect();
+        let mut all = rows.clone();
+        let result = all.try_for_each(|row| self.may_write(now, row, &buried));
         for row in rows {
             self.keep(row);
         }

@@ -6,6 +6,8 @@
     reason = "a request is the one that is looked for, or another"
 )]
 
+use std::collections::BTreeSet;
+
 use super::{Asked, Model};
 use crate::ids::PeerId;
 use crate::limits::{MEMBERS_MAX, TOMBSTONES_MAX};
@@ -21,11 +23,16 @@ use crate::time::Now;
 impl Model {
     /// # Errors
     /// Why the row must not be written with the input at hand.
-    pub(super) fn may_write(&self, now: Now, row: &Row) -> Result<(), String> {
+    pub(super) fn may_write(
+        &self,
+        now: Now,
+        row: &Row,
+        buried: &BTreeSet<PeerId>,
+    ) -> Result<(), String> {
         match row {
             Row::Bought(bought) => self.may_buy(bought.as_ref()),
             Row::Credential(client, own) => self.may_have_credential(client, own.as_ref()),
-            Row::Member(id, None) => self.may_forget(*id),
+            Row::Member(id, None) => self.may_forget(*id, buried.contains(id)),
             Row::Member(id, Some(member)) => match self.members.get(id) {
                 None => self.may_join(*id, member),
                 Some(before) => self.may_change(*id, before, member),
@@ -78,18 +85,13 @@ impl Model {
         wanted.then_some(()).ok_or(told)
     }
 
-    fn may_forget(&self, id: PeerId) -> Result<(), String> {
-        let deleted = self.wants(|request| match request {
-            Request::DeletePeer(which) => *which == Some(id),
-            // Whoever comes back after it has left begins anew.
-            Request::Bootstrap(Ok(_)) => true,
-            _ => false,
-        });
-        // A farewell is looked at with the tombstone that it leaves.
-        if deleted || !self.proven.is_empty() {
+    fn may_forget(&self, id: PeerId, buried: bool) -> Result<(), String> {
+        // Whoever comes back after it has left begins anew. All else leaves a tombstone, and is
+        // looked at with that.
+        if buried || self.wants(|request| matches!(request, Request::Bootstrap(Ok(_)))) {
             Ok(())
         } else {
-            Err(format!("{id} is forgotten, and nobody asked for it"))
+            Err(format!("{id} is forgotten, and nothing is kept of it"))
         }
     }
 
@@ -118,9 +120,12 @@ impl Model {
             return Err(format!("{id} was deleted and left at once"));
         }
         if gone.deleted {
-            return (gone.record == member.record)
+            let asked = self.wants(
+                |request| matches!(request, Request::DeletePeer(which) if *which == Some(id)),
+            );
+            return (asked && gone.record == member.record)
                 .then_some(())
-                .ok_or_else(|| format!("{id} is not remembered as it was"));
+                .ok_or_else(|| format!("{id} is deleted as another, or nobody asked for it"));
         }
         self.newer(&member.record, &gone.record)
     }

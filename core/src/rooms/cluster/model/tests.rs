@@ -267,6 +267,18 @@ fn nobody_is_deleted_unless_somebody_who_may_asks_for_it() {
 }
 
 #[test]
+fn nobody_is_forgotten_without_a_trace() {
+    let row = || Row::Member(peer(3), None);
+    let mut model = with_peer(3);
+    model.proven.insert([1; 64]);
+    write(&mut model, row()).expect_err("another's words prove nothing");
+    let mut model = with_peer(3);
+    let delete = Request::DeletePeer(Some(peer(3)));
+    ask(&mut model, 2, Some("admin"), &delete);
+    write(&mut model, row()).expect_err("the deletion is not remembered");
+}
+
+#[test]
 fn lists_and_single_peers_are_those_that_were_written() {
     let mut model = with_peer(3);
     let list = Request::Peers(Ok(None));
