@@ -288,9 +288,10 @@ impl Cluster {
     }
 
     /// Why a peer may not come, or come back, in this way, if it may not. It keeps the key that it
-    /// had; a deletion is lifted by an add, a departure by what the peer says of itself later, and both by both.
-    /// `called` tells that this node began: if its operator had it do so, the key of who is gone does
-    /// not matter, for somebody may have taken the name of who is meant.
+    /// had; a deletion is lifted by an add, a departure by what the peer says of itself later, and
+    /// who was deleted and has left needs both. `called` tells that this node began: if its operator
+    /// had it do so, the key of who is gone does not matter, for somebody may have taken the name of
+    /// who is meant.
     pub(super) fn forbids(&self, record: &Record, why: Why, called: bool) -> Option<Failure> {
         let another_key = handshake("handshake failed: the peer has another key");
         if let Some(known) = self.members.get(&record.peer_id) {

@@ -163,6 +163,9 @@ impl Model {
     /// A peer that was not in the cluster: it must have shaken hands, and lately.
     fn may_join(&self, id: PeerId, member: &Member) -> Result<(), String> {
         let record = &member.record;
+        if self.own.as_ref().is_some_and(|own| own.left_s.is_some()) {
+            return Err(format!("{id} joins a node that has left"));
+        }
         if record.peer_id != id || id == self.settings.peer_id || record.public_key == self.key {
             return Err(format!("{id} joins as somebody else"));
         }

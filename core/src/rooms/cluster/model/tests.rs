@@ -279,6 +279,21 @@ fn nobody_is_forgotten_without_a_trace() {
 }
 
 #[test]
+fn nobody_joins_who_has_left() {
+    let mut model = model(64);
+    model.keep(&Row::Own(Some(Own {
+        version: 2,
+        address: addr(1).to_string(),
+        name: String::new(),
+        left_s: Some(19),
+        cluster_id: peer(0).own_cluster(),
+        hello: 0,
+    })));
+    greet(&mut model, 1, &hello(3, 5, Why::Add), true);
+    write(&mut model, joins(3, 5)).expect_err("the node has left");
+}
+
+#[test]
 fn lists_and_single_peers_are_those_that_were_written() {
     let mut model = with_peer(3);
     let list = Request::Peers(Ok(None));
