@@ -290,8 +290,8 @@ pub(crate) struct Keys {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub(crate) license_max_nodes: Option<u32>,
-    /// Take licences that this key has signed from POST /v1/bootstrap, 64 hexadecimal digits
-    /// [default: none are taken]
+    /// Take licences that this key has signed from POST /v1/bootstrap and PUT /v1/license, 64
+    /// hexadecimal digits [default: none are taken]
     #[arg(long, env = "PEERAGE_LICENSE_KEY", value_name = "HEX", value_parser = public_key)]
     pub(crate) license_key: Option<PublicKey>,
     /// Ask whoever joins the cluster to know the secret in this file, and prove to know it

@@ -157,7 +157,7 @@ pub enum Malformed {
     Name,
     /// Not a JSON object.
     NotJson,
-    /// `scopes` is not a list of scopes, or an empty one.
+    /// `scopes` is not a list of scopes.
     Scopes,
 }
 
