@@ -178,6 +178,8 @@ pub const GRIN_ITEM_BYTES_MAX: usize = 64 * 1024;
 pub const GRIN_SIDE_MAX: usize = 4_096;
 /// Names of blocks that are known to be bad; the oldest make room.
 pub const GRIN_BAD_MAX: usize = 4_096;
+/// Blocks that one step adds to the chain. Ours: a block takes up to half a millisecond.
+pub const GRIN_APPLY_MAX: usize = 2;
 /// Blocks that a reorganisation may take back at once. Ours: it is done while nobody else is served,
 /// at about half a millisecond a block.
 pub const GRIN_REORG_MAX: usize = 1_000;

@@ -14,7 +14,7 @@ use peerage_mw::{
 };
 
 use super::source::Source;
-use crate::limits::{GRIN_BAD_MAX, GRIN_REORG_MAX, GRIN_SIDE_MAX};
+use crate::limits::{GRIN_APPLY_MAX, GRIN_BAD_MAX, GRIN_REORG_MAX, GRIN_SIDE_MAX};
 
 /// The main chain and what stands beside it.
 #[derive(Clone, Debug)]
@@ -303,13 +303,20 @@ impl Store {
         }
     }
 
-    /// Changes to the branch with the most work, if that is not the main chain.
-    pub(super) fn advance(&mut self) -> Option<Result<Change, Setback>> {
+    /// The last block of the branch with the most work, if that is not the main chain.
+    pub(super) fn better(&self) -> Option<Hash> {
         let work = self.tip().total_difficulty();
         let better = self.by_work.iter().rev();
         let mut better = better.take_while(|(of, _)| *of > work);
         let (_, best) = better.find(|(_, hash)| self.side[hash].whole)?;
-        Some(self.switch(*best))
+        Some(*best)
+    }
+
+    /// Goes a step towards the branch with the most work, if that is not the main chain: a few blocks
+    /// if it follows the main chain, which is another chain after each of them, or else all the way.
+    pub(super) fn advance(&mut self) -> Option<Result<Change, Setback>> {
+        let best = self.better()?;
+        Some(self.switch(best))
     }
 
     /// Makes the branch up to `best`, which is whole, the main chain. If a block of it does not fit,
@@ -327,6 +334,9 @@ impl Store {
         if depth > GRIN_REORG_MAX as u64 || fork < self.tail() {
             self.forget(path[0]);
             return Err(Setback::TooDeep(depth));
+        }
+        if depth == 0 {
+            path.truncate(GRIN_APPLY_MAX);
         }
         let undone = self.undo_to(fork);
         let mut done = Vec::new();

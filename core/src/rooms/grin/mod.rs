@@ -49,7 +49,7 @@ pub use types::{Event, Request, Response, Then, Timer};
 use self::book::Book;
 use self::chain::Store;
 use self::dandelion::Dandelion;
-use self::judge::Import;
+use self::judge::{Import, Judged};
 use self::links::Links;
 use self::look::failed;
 use self::mine::Mining;
@@ -98,6 +98,10 @@ pub struct Grin {
     book: Book,
     sync: Sync,
     import: Option<Import>,
+    /// Blocks that wait for the chain to come to them.
+    judged: Vec<Judged>,
+    /// Whether the chain has changed and others have not yet been told.
+    moved: bool,
     mining: Option<Mining>,
     scans: Scans,
     /// Who waits for the chain to be compacted, while it is.
@@ -131,6 +135,8 @@ impl Room for Grin {
             book: Book::default(),
             sync: Sync::default(),
             import: None,
+            judged: Vec::new(),
+            moved: false,
             mining,
             scans: Scans::default(),
             compacting: None,
@@ -188,7 +194,7 @@ impl Room for Grin {
             unreachable!("the room has work done and nothing else checked");
         };
         match then {
-            Then::BlocksChecked { from, blocks } => self.blocks_checked(cx, from, &blocks, &done),
+            Then::BlocksChecked { from, blocks } => self.blocks_checked(cx, from, blocks, &done),
             Then::HeadersChecked { from, headers } => {
                 self.headers_checked(cx, &from, &headers, &done);
             }
@@ -208,6 +214,7 @@ impl Room for Grin {
 
     fn timer(&mut self, cx: &mut Cx<'_, Self>, timer: Timer) {
         match timer {
+            Timer::Advance => self.advance(cx),
             Timer::Compact => self.compact_some(cx),
             Timer::Mine => self.mine(cx),
             Timer::Monitor => self.monitor(cx),

@@ -454,6 +454,8 @@ pub struct Arrival {
 /// Why to wake up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
+    /// The chain is still on its way to the branch with the most work.
+    Advance,
     /// More of the chain is to be compacted.
     Compact,
     /// The next block of our own is due.
