@@ -7,9 +7,10 @@ use std::sync::Arc;
 use peerage_mw::{Block, Header, Job};
 
 use super::Grin;
-use super::chain::{Change, Setback, Standing, genesis};
+use super::chain::{Standing, genesis};
 use super::rows::{Row, StoredBlock};
 use super::source::Source;
+use super::turn::{Change, Setback, Step};
 use super::types::{Event, Then, Timer};
 use crate::commons::bans::BanReason;
 use crate::cx::Cx;
@@ -133,11 +134,20 @@ impl Grin {
     /// Goes a step towards the branch with the most work. The rest waits until whoever else waits for
     /// the node has had a turn.
     pub(super) fn advance(&mut self, cx: &mut Cx<'_, Self>) {
+        if self.turning.is_some() {
+            return;
+        }
         match self.store.advance() {
             None => {}
-            Some(Ok(change)) => self.changed(cx, &change),
+            Some(Ok(Step::Taken(change))) => self.changed(cx, &change),
+            Some(Ok(Step::Turn(turn))) => return self.turn(cx, turn),
             Some(Err(setback)) => self.held_back(cx, setback),
         }
+        self.go_on(cx);
+    }
+
+    /// A step is done: the next one follows, or what waited for the last one.
+    pub(super) fn go_on(&mut self, cx: &mut Cx<'_, Self>) {
         if self.store.better().is_some() {
             return cx.arm_once(Timer::Advance, Duration::from_micros(1));
         }
@@ -151,7 +161,7 @@ impl Grin {
     }
 
     /// A branch with more work is not taken.
-    fn held_back(&mut self, cx: &mut Cx<'_, Self>, setback: Setback) {
+    pub(super) fn held_back(&mut self, cx: &mut Cx<'_, Self>, setback: Setback) {
         let why: Arc<str> = match setback {
             Setback::Invalid { header, why, giver } => {
                 let text: Arc<str> = why.to_string().into();
@@ -169,7 +179,7 @@ impl Grin {
     }
 
     /// The chain is another one: everything follows it.
-    fn changed(&mut self, cx: &mut Cx<'_, Self>, change: &Change) {
+    pub(super) fn changed(&mut self, cx: &mut Cx<'_, Self>, change: &Change) {
         let chain = self.store.state().rules().chain;
         for block in &change.undone {
             cx.put(Row::Block(block.header().height(), None));

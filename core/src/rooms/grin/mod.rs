@@ -3,7 +3,7 @@
 //!
 //! | part | decides |
 //! |---|---|
-//! | `chain` | which branch is the chain |
+//! | `chain`, `turn` | what there is, and which branch of it is the chain |
 //! | `judge` | what becomes of a block, and what follows from it |
 //! | `sync` | what is missing, and whom to ask for it |
 //! | `tend`, `links`, `book` | who is linked, and what is known of peers |
@@ -36,6 +36,7 @@ mod sync;
 mod tend;
 #[cfg(test)]
 mod tests;
+mod turn;
 pub mod types;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -57,6 +58,7 @@ use self::pool::Pool;
 use self::rows::{StoredBlock, StoredRemains, StoredTransaction};
 use self::scan::Scans;
 use self::sync::Sync;
+use self::turn::Turn;
 use self::types::{Ask, Between};
 use crate::access::Access;
 use crate::commons::Notice;
@@ -100,6 +102,8 @@ pub struct Grin {
     import: Option<Import>,
     /// Blocks that wait for the chain to come to them.
     judged: Vec<Judged>,
+    /// Another branch that is being worked out.
+    turning: Option<Turn>,
     /// Whether the chain has changed and others have not yet been told.
     moved: bool,
     mining: Option<Mining>,
@@ -136,6 +140,7 @@ impl Room for Grin {
             sync: Sync::default(),
             import: None,
             judged: Vec::new(),
+            turning: None,
             moved: false,
             mining,
             scans: Scans::default(),
@@ -183,6 +188,7 @@ impl Room for Grin {
             Then::BlocksChecked { .. }
             | Then::HeadersChecked { .. }
             | Then::Replayed
+            | Then::Turned
             | Then::Rewarded(_)
             | Then::Searched(_)
             | Then::TransactionsChecked(_) => unreachable!("work is no call"),
@@ -199,6 +205,7 @@ impl Room for Grin {
                 self.headers_checked(cx, &from, &headers, &done);
             }
             Then::Replayed => self.replayed(cx, done),
+            Then::Turned => self.turned(cx, done),
             Then::Rewarded(attempt) => self.rewarded(cx, attempt, done),
             Then::Searched(attempt) => self.searched(cx, attempt, done),
             Then::TransactionsChecked(arrivals) => {

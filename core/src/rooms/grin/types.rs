@@ -430,6 +430,8 @@ pub enum Then {
     },
     /// A validation has come a step further.
     Replayed,
+    /// Another branch is worked out.
+    Turned,
     /// A reward is made, in this attempt at a block.
     Rewarded(u64),
     /// A block was searched for, in this attempt.
