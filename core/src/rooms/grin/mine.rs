@@ -102,6 +102,10 @@ impl Grin {
             return;
         };
         let transactions = core::mem::take(&mut mining.transactions);
+        if self.turning.is_some() {
+            // The chain is about to change.
+            return self.arm_mine(cx);
+        }
         let Ok(reward) = reward else {
             return self.arm_mine(cx);
         };

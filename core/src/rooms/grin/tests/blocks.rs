@@ -10,13 +10,14 @@ use super::{
     RULES, ask, between, block_of, calls, chain, commitment_name, events, fork, greet, hash_name,
     long_and_heavy, node_with, refusals, show, started, tip,
 };
+use crate::limits::GRIN_APPLY_MAX;
 use crate::node::RestoreError;
 use crate::rooms;
 use crate::rooms::grin::types::{Ask, Between, Event, Name, Request, Response};
 use crate::rows::Record as _;
 use crate::scripted::{Script, addr, ban, config, operator};
 use crate::time::{Duration, WallTime};
-use crate::{Caller, Node, Output, Secret, Seed};
+use crate::{Caller, Input, Node, Output, Secret, Seed};
 
 #[test]
 fn a_recorded_chain_is_taken_in() {
@@ -230,6 +231,53 @@ fn a_shorter_branch_with_more_work_becomes_the_chain() {
     let mut again = Script::restore(config(1), script.durable());
     assert_eq!(tip(&mut again).hash, most.hash());
     assert_eq!(again.exported(), script.exported());
+}
+
+/// However many blocks come at once, each input adds a few of them, and whoever waits for the node has
+/// a turn in between.
+#[test]
+fn a_stretch_of_blocks_is_added_in_steps() {
+    let blocks = chain();
+    let mut config = config(1);
+    config.grin.import = Some(blocks[..15].into());
+    let mut script = Script::new(config);
+    let mut outputs = script.run(Input::Tick);
+    let mut seen = Vec::new();
+    loop {
+        for output in &outputs {
+            if let Output::Commit { rows, .. } = output {
+                assert!(rows.iter().filter(|row| !row.lazy()).count() <= GRIN_APPLY_MAX);
+            }
+        }
+        seen.push(tip(&mut script).height);
+        if tip(&mut script).height == 14 {
+            break;
+        }
+        let at = script.node.poll_timeout().expect("another step");
+        script.set_mono(at.max(script.now.mono));
+        outputs = script.run(Input::Tick);
+    }
+    assert_eq!(seen, [2, 4, 6, 8, 10, 12, 14]);
+    script.advance(Duration::from_secs(2));
+    assert_eq!(script.durable(), script.exported());
+
+    // The next page is asked for when the one before is in the chain.
+    let outputs = greet(&mut script, 2, blocks[30].header());
+    let (id, what) = calls(&outputs).pop().expect("a question");
+    assert!(matches!(what, Between::Headers(_)), "{what:?}");
+    let headers = blocks[15..].iter().map(|block| block.header().clone());
+    let outputs = script.reply(id, Response::Headers(headers.collect()), 2);
+    let (id, what) = calls(&outputs).pop().expect("a question");
+    let Between::Blocks(hashes) = what else {
+        panic!("no blocks are asked for but {what:?}");
+    };
+    assert_eq!(hashes.len(), 16);
+    let page = blocks[15..].iter().cloned().collect();
+    let outputs = script.reply(id, Response::Blocks(page), 2);
+    assert_eq!(tip(&mut script).height, 16);
+    assert_eq!(calls(&outputs), []);
+    script.advance(Duration::from_millis(1));
+    assert_eq!(tip(&mut script).height, 30);
 }
 
 #[test]
