@@ -97,6 +97,8 @@ pub enum Sabotage {
     DamageIgnored,
     /// Calls that are given up are never heard of as such.
     DeafToAbandon,
+    /// Whatever is checked of Mimblewimble is found right.
+    ChecksBlind,
     /// One node hears nobody, for ever.
     Hermit,
     /// The bounds are looked at as if they were a hundredth.
@@ -111,18 +113,21 @@ pub enum Sabotage {
     Restless,
     /// What friends write arrives as if it had been written later.
     LettersAltered,
+    /// The oracles are told that payments came unseen that did not.
+    SecretsTold,
     /// In bytes, messages arrive changed.
     WireGarbled,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::CommitsLost,
         Self::DiskEarly,
         Self::DiskHoards,
         Self::DamageIgnored,
         Self::DeafToAbandon,
+        Self::ChecksBlind,
         Self::Hermit,
         Self::TinyBounds,
         Self::AnswersEaten,
@@ -130,6 +135,7 @@ impl Sabotage {
         Self::Panic,
         Self::Restless,
         Self::LettersAltered,
+        Self::SecretsTold,
         Self::WireGarbled,
     ];
 
@@ -142,6 +148,7 @@ impl Sabotage {
             Self::DiskHoards => "disk-hoards",
             Self::DamageIgnored => "damage-ignored",
             Self::DeafToAbandon => "deaf-to-abandon",
+            Self::ChecksBlind => "checks-blind",
             Self::Hermit => "hermit",
             Self::TinyBounds => "tiny-bounds",
             Self::AnswersEaten => "answers-eaten",
@@ -149,6 +156,7 @@ impl Sabotage {
             Self::Panic => "panic",
             Self::Restless => "restless",
             Self::LettersAltered => "letters-altered",
+            Self::SecretsTold => "secrets-told",
             Self::WireGarbled => "wire-garbled",
         }
     }

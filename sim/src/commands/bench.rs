@@ -226,12 +226,15 @@ fn grin(args: &BenchArgs) -> Result<bool, String> {
     Ok(all)
 }
 
+/// How long payments go on under the eyes of spies, in virtual microseconds.
+const HOUR: u64 = 3_600_000_000;
+
 /// What spies learn.
 fn spies(args: &BenchArgs) -> Result<bool, String> {
     let out = &mut io::stdout().lock();
     for seed in args.seed..args.seed.saturating_add(args.worlds) {
         let begun = Instant::now();
-        let measured = spy::measure(seed, args.nodes);
+        let measured = spy::measure(seed, args.nodes, HOUR);
         let wall = begun.elapsed().as_secs_f64();
         let written = if args.json {
             let guesses = |of: Guesses| {

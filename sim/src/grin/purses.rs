@@ -95,7 +95,7 @@ impl Purses {
     #[must_use]
     pub fn pay(&self, wish: &Wish) -> Option<(Arc<Transaction>, Held)> {
         let spent = wish.from.coin;
-        let fee = if wish.stingy { 1 } else { fee() };
+        let fee = if wish.stingy { 1 } else { fee(spent) };
         let value = spent.value.checked_sub(fee).filter(|value| *value > 0)?;
         // A key that follows from what is spent; two never meet in a run.
         let mixed = (u64::from(spent.key.number()) << 3 | u64::from(wish.variant % 8))
@@ -126,10 +126,15 @@ impl Purses {
     }
 }
 
-/// What pools ask for one coin that becomes another.
-fn fee() -> u64 {
+/// What pools ask for one coin that becomes another; for some coins twice as much.
+fn fee(spent: Coin) -> u64 {
     let FeeRule::V4 { base } = FeeRule::V4_DEFAULT else {
         unreachable!("the rule of the releases that have this API");
     };
-    base * 4
+    let times = if spent.key.number().is_multiple_of(4) {
+        2
+    } else {
+        1
+    };
+    base * 4 * times
 }

@@ -130,14 +130,12 @@ pub struct Measured {
 
 /// One of so many nodes spies.
 const HONEST: usize = 10;
-const SECOND: u64 = 1_000_000;
-/// Coins are there and ripe after a while; an embargo may hold the last payments for minutes.
-const STORM: u64 = 3_600 * SECOND;
 
-/// Measures a network of so many nodes, of which every tenth spies, for an hour of payments.
+/// Measures a network of so many nodes, of which every tenth spies. Payments go on for `duration`
+/// virtual microseconds.
 #[must_use]
-pub fn measure(seed: u64, nodes: u32) -> Measured {
-    let mut options = Options::plain(seed, nodes, STORM);
+pub fn measure(seed: u64, nodes: u32, duration: u64) -> Measured {
+    let mut options = Options::plain(seed, nodes, duration);
     options.audited = 0;
     options.sessions.cut_max = 0;
     options.sessions.mempool_max = 0;
@@ -153,7 +151,7 @@ pub fn measure(seed: u64, nodes: u32) -> Measured {
     let spies = Spies::new(Group::of((0..nodes).skip(1).step_by(HONEST)));
     let mut run = Run::new(options);
     run.watch(Box::new(spies.clone()));
-    run.advance(STORM);
+    run.advance(duration);
     Measured {
         stem: spies.guesses(false),
         fluff: spies.guesses(true),

@@ -23,14 +23,17 @@ pub struct Spoiler {
     blocks: Vec<Block>,
     headers: Vec<Header>,
     transactions: Vec<Arc<Transaction>>,
-    /// A block that it was told of and has not asked for, with who told.
-    fresh: Option<(u32, Hash)>,
+    /// What it does at once, with whom.
+    urgent: Vec<(u32, Request)>,
+    acted: u32,
     /// The greatest height and the most work that it has heard of.
     best: (u64, u64),
 }
 
 /// Blocks, headers and transactions that are remembered of each.
 const KEPT: usize = 24;
+/// How often it acts before it greets everybody again.
+const GREETS_EVERY: u32 = 12;
 /// How far above the truth its claims are.
 const BOAST: u64 = 1_000;
 
@@ -47,7 +50,8 @@ impl Spoiler {
             blocks: Vec::new(),
             headers: Vec::new(),
             transactions: Vec::new(),
-            fresh: None,
+            urgent: Vec::new(),
+            acted: 0,
             best: (0, 1),
         }
     }
@@ -59,9 +63,12 @@ impl Spoiler {
 
     /// Whom it bothers now, and with what; nobody, if it does something else for now.
     pub fn act(&mut self) -> Option<(u32, Request)> {
-        if let Some((of, hash)) = self.fresh.take() {
-            return Some((of, between(Between::Blocks(Arc::from([hash])))));
+        if self.acted.is_multiple_of(GREETS_EVERY) {
+            // Whoever is linked is listened to.
+            let hello = Between::Hello(self.hello());
+            self.tell_all(&hello);
         }
+        self.acted += 1;
         if self.luck.chance(500_000) {
             return None;
         }
@@ -88,6 +95,18 @@ impl Spoiler {
         Some((target, between(between_nodes)))
     }
 
+    /// What it does at once, with whom, because of what it was just told.
+    pub fn urgent(&mut self) -> Vec<(u32, Request)> {
+        std::mem::take(&mut self.urgent)
+    }
+
+    /// Bothers everybody with something.
+    fn tell_all(&mut self, what: &Between) {
+        let others = (0..self.nodes).filter(|node| *node != self.node);
+        self.urgent
+            .extend(others.map(|node| (node, between(what.clone()))));
+    }
+
     fn pick(&mut self, len: usize) -> usize {
         self.luck.index(len)
     }
@@ -96,7 +115,12 @@ impl Spoiler {
     pub fn heard(&mut self, response: &Response) {
         if let Response::Blocks(blocks) = response {
             for block in blocks.iter() {
+                let known = self.blocks.iter().any(|it| it.hash() == block.hash());
                 keep(&mut self.luck, &mut self.blocks, block.clone());
+                if !known && self.luck.chance(500_000) {
+                    // The header is a good one; whoever asks for the block gets another.
+                    self.tell_all(&Between::Announce(block.header().clone()));
+                }
             }
         } else if let Response::Headers(headers) = response {
             for header in headers.iter() {
@@ -109,13 +133,14 @@ impl Spoiler {
 
     /// It is asked by `from`: what it says, if it says anything.
     pub fn answer(&mut self, from: Option<u32>, request: &Request) -> Option<Response> {
-        let Request::Between(_, between) = request else {
+        let Request::Between(_, asked) = request else {
             return Some(Response::NotFound);
         };
-        Some(match between {
+        Some(match asked {
             Between::Announce(header) => {
                 keep(&mut self.luck, &mut self.headers, header.clone());
-                self.fresh = from.map(|from| (from, header.hash()));
+                let fetch = between(Between::Blocks(Arc::from([header.hash()])));
+                self.urgent.extend(from.map(|from| (from, fetch)));
                 self.best = self.best.max((header.height(), header.total_difficulty()));
                 Response::Done
             }
@@ -133,8 +158,13 @@ impl Spoiler {
                 self.best = self.best.max((hello.height, hello.total_difficulty));
                 Response::Hello(self.hello())
             }
-            Between::Relay { transaction, .. } => {
+            Between::Relay { stem, transaction } => {
                 keep(&mut self.luck, &mut self.transactions, transaction.clone());
+                if *stem && let Some(transaction) = self.spoiled_transaction(transaction) {
+                    // Nobody has seen the good one yet.
+                    let stem = self.luck.chance(500_000);
+                    self.tell_all(&Between::Relay { stem, transaction });
+                }
                 Response::Done
             }
         })

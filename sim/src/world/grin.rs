@@ -1,14 +1,18 @@
 //! The Mimblewimble network of a world: who pays, and when its oracles look.
 
+use peerage_core::limits::Limits;
 use peerage_core::rooms::grin;
 use peerage_core::rooms::grin::types::{Between, Hello};
 use peerage_core::time::{Instant, Now};
-use peerage_core::{Input, Listener, Node, Output, Part, Request, Response, Row, Trust};
+use peerage_core::{
+    Event as Told, Input, Listener, Node, Output, Part, Request, Response, Row, Trust,
+};
 
 use super::{Event, World};
 use crate::engine::Engine;
 use crate::exchange::{Exchange, Place};
 use crate::grin::{Net, Order, Payers};
+use crate::options::{Sabotage, Wire};
 use crate::oracle::Oracle;
 use crate::oracle::grin::Chains;
 use crate::seed::Seeds;
@@ -110,13 +114,13 @@ impl World {
     }
 
     /// A node starts with these rows.
-    pub(super) fn mint_starts(&mut self, at: u64, node: u32, rows: &[Row]) {
+    pub(super) fn mint_starts(&mut self, at: u64, node: u32, limits: &Limits, rows: &[Row]) {
         let host = &self.hosts[node as usize];
         let forgot = host.forgot;
         let Some(mint) = &mut self.mint else { return };
         self.findings.looked(Oracle::Grin);
         mint.held[node as usize] = None;
-        if let Err(text) = mint.chains.starts(node, rows, forgot) {
+        if let Err(text) = mint.chains.starts(node, limits, rows, forgot) {
             self.findings.miss(at, Some(node), Oracle::Grin, text);
         }
     }
@@ -125,12 +129,14 @@ impl World {
     pub(super) fn mint_input(&mut self, now: Now, node: u32, input: &Input) {
         let audited = self.hosts[node as usize].audited;
         if let Some(mint) = self.mint.as_mut().filter(|_| audited) {
-            mint.chains.stem(node).input(now.mono, input);
+            let lie = self.options.sabotage == Some(Sabotage::SecretsTold);
+            mint.chains.stem(node).input(now.mono, input, lie);
         }
     }
 
     /// A node wants something.
     pub(super) fn mint_output(&mut self, at: u64, node: u32, output: &Output) {
+        self.check_punished(at, node, output);
         let audited = self.hosts[node as usize].audited;
         let Some(mint) = &mut self.mint else { return };
         let chains = &mut mint.chains;
@@ -146,6 +152,20 @@ impl World {
             Ok(())
         };
         for text in [spread, kept].into_iter().filter_map(Result::err) {
+            self.findings.miss(at, Some(node), Oracle::Grin, text);
+        }
+    }
+
+    /// Nobody is banned for a block or a payment but those who lie, unless what they send is spoiled on
+    /// its way.
+    fn check_punished(&mut self, at: u64, node: u32, output: &Output) {
+        let Output::Event(Told::Grin(grin::Event::PeerPunished { addr, why })) = output else {
+            return;
+        };
+        let honest = self.roster.find(addr);
+        let honest = honest.filter(|of| self.hosts[*of as usize].liar.is_none());
+        if let (Some(of), true) = (honest, self.options.wire != Wire::Mangled) {
+            let text = format!("n{of} is honest and was banned: {why}");
             self.findings.miss(at, Some(node), Oracle::Grin, text);
         }
     }

@@ -309,7 +309,7 @@ fn answers_to_a_wallet() {
         Bench::with_rows(|config| config.grin.api_secret = secret, &rows)
     };
     let (mut stands, mut bench) = (0, at(0));
-    replay("wallet_v3.0.0", |name, case| {
+    replay("wallet_v3.0.0", OTHERWISE, |name, case| {
         let height = case["height"].as_u64().expect("a height");
         if height != stands {
             (stands, bench) = (height, at(usize::try_from(height).expect("small")));

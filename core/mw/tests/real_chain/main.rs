@@ -75,7 +75,7 @@ fn forged_chains_are_the_same_for_both() {
 #[test]
 fn a_shorter_branch_with_more_work_wins_in_both() {
     let mut luck = Luck::new(7);
-    let mut both = Both::new(&genesis(&RULES));
+    let mut both = Both::new(RULES);
     let mut owner = Owner::new(7);
     owner.pace = (60, 61);
     for _ in 0..10 {

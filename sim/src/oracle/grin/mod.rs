@@ -6,6 +6,7 @@
 //! * A node's state, however it came about, is that of its chain replayed.
 //! * What waits could be in the next blocks, in the order in which it came.
 //! * What came unseen is shown to nobody before its time ([`stem`]).
+//! * Whoever does not lie is banned for nothing that it sends.
 //! * A block that others were told of is still there after a crash, or one with more work.
 //! * In the calm the core comes to one last block.
 
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use peerage_core::Node;
+use peerage_core::limits::Limits;
 use peerage_core::mw::{Commitment, Hash};
 use peerage_core::rooms::Row as AnyRow;
 use peerage_core::rooms::grin::Row;
@@ -156,7 +158,13 @@ impl Chains {
     ///
     /// # Errors
     /// What is lost that others were told of.
-    pub fn starts(&mut self, node: u32, rows: &[AnyRow], forgot: bool) -> Result<(), String> {
+    pub fn starts(
+        &mut self,
+        node: u32,
+        limits: &Limits,
+        rows: &[AnyRow],
+        forgot: bool,
+    ) -> Result<(), String> {
         let mut main = BTreeMap::new();
         let mut waiting = Vec::new();
         for row in rows {
@@ -178,7 +186,7 @@ impl Chains {
         }
         let owner = &mut self.nodes[node as usize];
         owner.main = main;
-        owner.stem = Stem::default();
+        owner.stem = Stem::new(limits);
         owner.stem.published(waiting.into_iter());
         owner.compared = None;
         if forgot {

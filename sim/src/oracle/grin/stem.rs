@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peerage_core::limits::{GRIN_COLLECT, GRIN_EMBARGO_MIN, GRIN_EPOCH};
+use peerage_core::limits::{GRIN_COLLECT, GRIN_EMBARGO_MIN, GRIN_EPOCH, Limits};
 use peerage_core::mw::{Hash, Transaction};
 use peerage_core::rooms::grin::Event;
 use peerage_core::rooms::grin::types::{Ask, Between};
@@ -29,12 +29,25 @@ pub struct Stem {
     is_collecting: bool,
     /// When there was nobody to pass anything on to, or calls were held up, last.
     hampered: Instant,
+    /// Whether so few calls may be under way to a peer that passing on may fail unseen.
+    tight: bool,
 }
 
 /// Calls that are held up for so long may be given up before anybody sees them.
 const HELD_MAX: Duration = Duration::from_secs(2);
+/// So many calls are never under way in a small world.
+const CALLS_MANY: usize = 32;
 
 impl Stem {
+    /// A node that starts with these limits.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            tight: limits.calls_per_peer_max < CALLS_MANY || limits.calls_max < CALLS_MANY,
+            ..Self::default()
+        }
+    }
+
     /// These kernels are known to everybody.
     pub fn published(&mut self, kernels: impl Iterator<Item = Hash>) {
         for kernel in kernels {
@@ -43,16 +56,19 @@ impl Stem {
         }
     }
 
-    /// The node is given an input at `now`, by its own clock.
-    pub fn input(&mut self, now: Instant, input: &Input) {
+    /// The node is given an input at `now`, by its own clock. With `all_unseen`, payments that come for
+    /// everybody to see count as unseen, so that this can be seen to object.
+    pub fn input(&mut self, now: Instant, input: &Input, all_unseen: bool) {
         self.now = now;
         if self.is_collecting {
             self.collects = self.collects.map(|(from, _)| (from, now));
         }
         if let Input::Request { request, .. } = input {
             match arrival(request) {
-                Some((transaction, false)) => self.published(kernels(transaction).into_iter()),
-                Some((transaction, true)) => self.came_unseen(transaction),
+                Some((transaction, unseen)) if unseen || all_unseen => {
+                    self.came_unseen(transaction);
+                }
+                Some((transaction, _)) => self.published(kernels(transaction).into_iter()),
                 None => {}
             }
         } else if let Input::Reply { id, result } = input {
@@ -147,7 +163,7 @@ impl Stem {
                 && (until.since(oldest) > GRIN_COLLECT || until.since(from) >= GRIN_EPOCH)
         });
         let alone = self.hampered >= since && self.hampered > Instant::ZERO;
-        alone || collected || self.now.since(since) >= GRIN_EMBARGO_MIN
+        self.tight || alone || collected || self.now.since(since) >= GRIN_EMBARGO_MIN
     }
 }
 

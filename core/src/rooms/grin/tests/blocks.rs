@@ -340,7 +340,7 @@ fn a_swapped_body_does_not_spoil_the_true_block() {
         .encode(Format::V3)
         .expect("every block has a third format");
     bytes.extend(&other[blocks[29].header().encode().len()..]);
-    let swapped = Block::decode(&super::RULES, Format::V3, &bytes).expect("a block by its looks");
+    let swapped = Block::decode(&RULES, Format::V3, &bytes).expect("a block by its looks");
     assert_eq!(swapped.hash(), blocks[30].hash());
     let outputs = offer(&mut script, 2, &swapped);
     assert_eq!(refusals(&outputs).len(), 1);
