@@ -464,6 +464,7 @@ impl Node {
             Output::Abandon { .. }
             | Output::Commit { .. }
             | Output::Event(_)
+            | Output::Reclaim
             | Output::Verify { .. } => {}
         }
         out.push(output);

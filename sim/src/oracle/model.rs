@@ -298,6 +298,7 @@ impl Models {
                 rows.iter().try_for_each(|row| self.written(now, row))
             }
             Output::Event(event) => self.told(now, event),
+            Output::Reclaim => Ok(()),
             Output::Respond { id, response } => self.answered(now, *id, response),
             Output::Verify { id, job } => {
                 self.cluster.checks(*id, job);

@@ -108,7 +108,7 @@ pub(super) fn read(
     if let Some(section) = top.section("users")? {
         users(section, &mut options, &group)?;
     }
-    let expectations = expect::read(&top, &group)?;
+    let expectations = expect::read(&top, &group, options.nodes)?;
     options.script = script::read(&top, &options, &group)?;
     top.finish()?;
     Ok(Scenario {
@@ -171,7 +171,7 @@ fn latency(text: &str) -> std::result::Result<Latency, String> {
     text.parse().map_err(|error| format!("{error}"))
 }
 
-/// The group with this name, or the nodes that it names, or several of both behind commas.
+/// The group with this name, or the nodes that it names; behind `!`, everybody else.
 pub(super) fn resolve(groups: &Groups, name: &str) -> Option<Group> {
     if let Some(group) = groups.get(name) {
         return Some(group.clone());
@@ -222,7 +222,7 @@ fn groups(top: &Section<'_>, nodes: u32) -> Result<Groups> {
     Ok(groups)
 }
 
-fn check_nodes(group: &Group, nodes: u32) -> std::result::Result<(), String> {
+pub(super) fn check_nodes(group: &Group, nodes: u32) -> std::result::Result<(), String> {
     match group.greatest() {
         Some(node) if node >= nodes => Err(format!(
             "there is no n{node}; there are n0 to n{}",
@@ -336,12 +336,17 @@ fn faults(
                 "say how often: { every = \"10s\", for = \"5s\" }",
             ));
         }
-        if kind == Kind::Stop {
-            options.faults.drain_chance = 1_000_000;
-            *options.faults.of_mut(Kind::Crash) = Rate { every, lasts };
-        } else {
-            *options.faults.of_mut(kind) = Rate { every, lasts };
+        // A stop is a crash whose node ends first what is under way.
+        let stops = kind == Kind::Stop;
+        if stops && rates.has("crash") {
+            let text = "crashes and stops have one rate; write one of them";
+            return Err(rates.error("stop", text));
         }
+        if stops || kind == Kind::Crash {
+            options.faults.drain_chance = if stops { 1_000_000 } else { 0 };
+        }
+        let kind = if stops { Kind::Crash } else { kind };
+        *options.faults.of_mut(kind) = Rate { every, lasts };
     }
     rates.finish()
 }

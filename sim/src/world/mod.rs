@@ -313,6 +313,8 @@ impl World {
             }
             Output::Commit { seq, rows } => self.commit(engine, node, seq, rows),
             Output::Event(event) => self.told.count(event.name()),
+            // The simulated disk holds no more than its rows.
+            Output::Reclaim => {}
             Output::Respond { id, response } => {
                 self.respond(engine, node, id, response, released);
             }

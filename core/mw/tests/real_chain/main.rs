@@ -67,6 +67,31 @@ fn forged_chains_are_the_same_for_both() {
     }
 }
 
+/// Blocks in quick succession are harder and harder, so fewer of them outweigh more.
+#[test]
+fn a_shorter_branch_with_more_work_wins_in_both() {
+    let mut luck = Luck::new(7);
+    let mut both = Both::new(&genesis(&RULES));
+    let mut owner = Owner::new(7);
+    owner.pace = (60, 61);
+    for _ in 0..10 {
+        let block = owner.next_block(&mut both, &mut luck);
+        both.accept(&block);
+    }
+    let long = both.ours().tip().height();
+    owner.pace = (1, 2);
+    both.branch(8, |both| owner.next_block(both, &mut luck));
+    let heavy = both.ours().tip().height();
+    assert!(heavy < long, "{heavy} is not below {long}");
+    both.assert_equal();
+    both.validate();
+    // And back again: the state is that of the branch, not of what was undone.
+    owner.pace = (60, 61);
+    both.branch(2, |both| owner.next_block(both, &mut luck));
+    both.assert_equal();
+    both.validate();
+}
+
 /// Each block is spoilt in some way and mined anew before it is given to both. If both take it after
 /// all, the chain goes on from there.
 #[test]

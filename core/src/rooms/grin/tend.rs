@@ -290,6 +290,7 @@ impl Grin {
             checks: before.as_ref().map_or(0, |link| link.checks),
             hollow: before.as_ref().map_or(0, |link| link.hollow),
             misses: before.as_ref().map_or(0, |link| link.misses),
+            reached: before.as_ref().and_then(|link| link.reached),
             rests: before
                 .as_ref()
                 .map_or_else(|| cx.now().mono, |link| link.rests),

@@ -174,6 +174,10 @@ impl Chains {
                     self.ledger.enter(&stored.block)?;
                     main.insert(*height, stored.block.hash());
                 }
+                // The block was entered before it was forgotten.
+                Row::Remains(height, stored) => {
+                    main.insert(*height, stored.remains.header().hash());
+                }
                 Row::Pending(_, Some(stored)) => {
                     waiting.extend(stored.transaction.kernels().map(|kernel| kernel.hash()));
                 }

@@ -134,6 +134,7 @@ impl Stem {
             }
             Output::Commit { .. }
             | Output::Event(_)
+            | Output::Reclaim
             | Output::Respond { .. }
             | Output::Verify { .. } => Ok(()),
         }
