@@ -136,7 +136,7 @@ impl Bench {
                         jobs.push(job);
                     }
                     Output::Commit { seq, .. } => self.feed(Input::Persisted { upto: seq }),
-                    Output::Abandon { .. } | Output::Event(_) => {}
+                    Output::Abandon { .. } | Output::Event(_) | Output::Reclaim => {}
                 }
             }
             for (id, verdict) in checks.into_iter().zip(verify::check(&jobs)) {

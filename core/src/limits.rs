@@ -195,7 +195,12 @@ pub const GRIN_OUTPUTS_MAX: u64 = 10_000;
 pub const GRIN_IDS_MAX: usize = 4_096;
 /// Blocks that one step of a validation replays.
 pub const GRIN_REPLAY_BLOCKS: usize = 64;
-/// Requests that wait for one validation.
+/// Blocks that one step of a compaction takes. Ours: each may change a row for each of its inputs.
+pub const GRIN_COMPACT_BLOCKS: usize = 8;
+/// Blocks by which a chain must have grown beyond the horizon to be compacted again. Source: Grin
+/// `compact`.
+pub const GRIN_COMPACT_AFTER: u64 = 60;
+/// Requests that wait for one validation, or for one compaction.
 pub const GRIN_WAITERS_MAX: usize = 64;
 /// Bytes of a pushed transaction: hexadecimal digits in JSON.
 pub const GRIN_PUSH_BYTES_MAX: usize = 512 * 1024;

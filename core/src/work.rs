@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use peerage_mw::{
-    Block, ChainState, Coinbase, Fault, Invalid, Job, KeyIndex, Miner, Rules, Verifier,
+    Block, ChainState, Coinbase, Fault, Invalid, Job, KeyIndex, Miner, Remains, Rules, Verifier,
     WalletError, check,
 };
 use sha2::{Digest as _, Sha256};
@@ -28,6 +28,8 @@ pub enum Work {
     Replay {
         /// The state before them.
         from: Arc<ChainState>,
+        /// What is left of the first of them.
+        remains: Arc<[Remains]>,
         /// The blocks, in order.
         blocks: Arc<[Block]>,
     },
@@ -94,10 +96,17 @@ impl Work {
                     hash.update(job.digest().0);
                 }
             }
-            Self::Replay { from, blocks } => {
+            Self::Replay {
+                from,
+                remains,
+                blocks,
+            } => {
                 hash.update([1]);
                 hash.update(from.rules().chain.name());
                 hash.update(from.digest().0);
+                for remains in remains.iter() {
+                    hash.update(remains.digest().0);
+                }
                 for block in blocks.iter() {
                     hash.update(block.digest().0);
                 }
@@ -122,7 +131,9 @@ impl Work {
     pub fn weight(&self) -> usize {
         match self {
             Self::Check { jobs, .. } => jobs.iter().map(weight_of).sum(),
-            Self::Replay { blocks, .. } => blocks.len() * BLOCK,
+            Self::Replay {
+                remains, blocks, ..
+            } => (remains.len() + blocks.len()) * BLOCK,
             Self::Reward { .. } => REWARD,
             Self::Search { attempts, .. } => *attempts as usize,
         }
@@ -135,7 +146,11 @@ impl Work {
             Self::Check { rules, jobs } => {
                 Done::Checked(check(&mut Verifier::new(*rules), jobs).into())
             }
-            Self::Replay { from, blocks } => Done::Replayed(replay(from, blocks)),
+            Self::Replay {
+                from,
+                remains,
+                blocks,
+            } => Done::Replayed(replay(from, remains, blocks)),
             Self::Reward { purse, key, fees } => {
                 Done::Rewarded(purse.wallet().coinbase(*key, *fees).map(Arc::new))
             }
@@ -199,8 +214,15 @@ fn checked_together(works: &[&Work]) -> Vec<Result<(), Fault>> {
     verdicts
 }
 
-fn replay(from: &ChainState, blocks: &[Block]) -> Result<Arc<ChainState>, Invalid> {
+fn replay(
+    from: &ChainState,
+    remains: &[Remains],
+    blocks: &[Block],
+) -> Result<Arc<ChainState>, Invalid> {
     let mut state = from.clone();
+    for remains in remains {
+        state.lay(remains)?;
+    }
     for block in blocks {
         let _ = state.apply(block)?;
     }

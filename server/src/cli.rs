@@ -119,7 +119,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Exits with 0 if every acknowledged record is there and readable, else with 3."
     )]
-    Check(CheckArgs),
+    Check(DataDir),
     /// Tools for Chainweb
     #[command(subcommand)]
     Chainweb(Chainweb),
@@ -141,7 +141,7 @@ pub(crate) enum Grin {
     #[command(
         after_help = "Whoever has the words has the coins. The seed is made if there is none."
     )]
-    Seed(GrinSeed),
+    Seed(DataDir),
     /// Print what the wallet has on a node's chain
     Balance(GrinNode),
     /// Spend a coin to the wallet itself, over a node's API
@@ -155,30 +155,24 @@ this answers null until a block has it, and then where it is.
     Spend(GrinSpend),
 }
 
-/// Whose seed.
+/// Where everything durable is.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct GrinSeed {
+pub(crate) struct DataDir {
     /// The data directory
     #[arg(
-        long,
+        long = "data",
         env = "PEERAGE_DATA",
         value_name = "DIR",
         default_value = "peerage-data"
     )]
-    pub(crate) data: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// Whose wallet, and which node is asked.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct GrinNode {
-    /// The data directory that has the seed
-    #[arg(
-        long,
-        env = "PEERAGE_DATA",
-        value_name = "DIR",
-        default_value = "peerage-data"
-    )]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: DataDir,
     /// The API of a running node
     #[arg(
         long,
@@ -247,7 +241,8 @@ pub(crate) struct Keys {
     /// Tell other nodes to call this address [default: that of --p2p; required for 0.0.0.0]
     #[arg(long, env = "PEERAGE_PUBLIC", value_name = "HOST:PORT", value_parser = host_addr)]
     pub(crate) public: Option<HostAddr>,
-    /// Know this peer from the start; may be given often. The id is the peer's `peer_id`
+    /// Know this peer from the start; may be given often, in the variable with commas between. The id
+    /// is the peer's `peer_id`
     #[arg(
         long,
         env = "PEERAGE_PEER",
@@ -267,7 +262,7 @@ pub(crate) struct Keys {
     )]
     pub(crate) private: Option<bool>,
     /// Let the bearer of this token do what the scopes allow in the cluster API: admin, peers.read,
-    /// peers.write and others; may be given often
+    /// peers.write and others; may be given often, in the variable with blanks between
     #[arg(
         long,
         env = "PEERAGE_TOKEN",
@@ -277,7 +272,7 @@ pub(crate) struct Keys {
         value_parser = token
     )]
     pub(crate) token: Vec<TokenArg>,
-    /// Let this client ask the cluster API for tokens; may be given often
+    /// Let this client ask the cluster API for tokens; may be given often, in the variable with blanks between
     #[arg(
         long,
         env = "PEERAGE_CLIENT",
@@ -298,8 +293,8 @@ pub(crate) struct Keys {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub(crate) license_max_nodes: Option<u32>,
-    /// Take licences that this key has signed from POST /v1/bootstrap, 64 hexadecimal digits
-    /// [default: none are taken]
+    /// Take licences that this key has signed from POST /v1/bootstrap and PUT /v1/license, unless
+    /// --license-id says one; 64 hexadecimal digits [default: none are taken]
     #[arg(long, env = "PEERAGE_LICENSE_KEY", value_name = "HEX", value_parser = public_key)]
     pub(crate) license_key: Option<PublicKey>,
     /// Ask whoever joins the cluster to know the secret in this file, and prove to know it
@@ -460,19 +455,6 @@ impl Keys {
             .filter_map(|client| Some(("--client", client.0.as_ref().err()?.as_str())));
         tokens.chain(clients).next()
     }
-}
-
-/// What to check.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct CheckArgs {
-    /// The data directory
-    #[arg(
-        long,
-        env = "PEERAGE_DATA",
-        value_name = "DIR",
-        default_value = "peerage-data"
-    )]
-    pub(crate) data: PathBuf,
 }
 
 /// What the signed transaction says.

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Some(Command::Grin(Grin::Seed(args))) => finish(grin::seed(&args)),
         Some(Command::Grin(Grin::Balance(args))) => finish(grin::balance(&args)),
         Some(Command::Grin(Grin::Spend(args))) => finish(grin::spend(&args)),
-        Some(Command::Check(args)) => match check::check(&args.data) {
+        Some(Command::Check(data)) => match check::check(&data.path) {
             Ok(summary) => {
                 say(&summary);
                 ExitCode::SUCCESS
@@ -62,7 +62,10 @@ fn finish(said: anyhow::Result<String>) -> ExitCode {
             say(&line);
             ExitCode::SUCCESS
         }
-        Err(error) => complain(&error, FAILED),
+        Err(error) => {
+            let code = error.downcast_ref().map_or(FAILED, store_code);
+            complain(&error, code)
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use peerage_core::time::Duration;
 pub use self::social::Social;
 use crate::cluster::Clusters;
 use crate::disk::DiskSpeed;
+use crate::grin::Net;
 use crate::group::Group;
 use crate::latency::Latency;
 use crate::nemesis::draw::{Rate, Rates};
@@ -235,6 +236,8 @@ pub struct Options {
     pub work: Work,
     /// Which clusters there are, if any.
     pub clusters: Option<Clusters>,
+    /// Which Mimblewimble network there is, if any.
+    pub grin: Option<Net>,
     /// How nodes hold their sessions.
     pub sessions: Sessions,
     /// The bounds of the nodes' tables.
@@ -251,6 +254,8 @@ pub struct Options {
 
 /// Nodes of a drawn world in which there may be clusters.
 const CLUSTERED_MAX: u32 = 64;
+/// Nodes of a drawn world in which there may be a Mimblewimble network.
+const MINTED_MAX: u32 = 16;
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
 
@@ -299,6 +304,7 @@ impl Options {
             kept_actions: None,
             work,
             clusters: None,
+            grin: None,
             sessions,
             limits,
             ban_window,
@@ -312,6 +318,7 @@ impl Options {
         if faults {
             options.widen(&mut Seeds::new(seed).family("options").luck(1));
             options.found(&mut Seeds::new(seed).family("clusters").luck(0));
+            options.mint(&mut Seeds::new(seed).family("grin").luck(0));
         }
         options.befriend(&mut Seeds::new(seed).family("options").luck(2), faults);
         options
@@ -362,6 +369,15 @@ impl Options {
         if luck.below(3) == 0 && self.nodes <= CLUSTERED_MAX {
             self.settle += clusters.settle();
             self.clusters = Some(clusters);
+        }
+    }
+
+    /// A Mimblewimble network, in some small runs only, since each block costs a range proof.
+    fn mint(&mut self, luck: &mut Luck) {
+        let net = Net::drawn(luck, self.nodes, self.duration);
+        if luck.below(4) == 0 && self.nodes <= MINTED_MAX {
+            self.settle += net.settle();
+            self.grin = Some(net);
         }
     }
 
@@ -631,6 +647,9 @@ impl fmt::Display for Options {
         }
         if let Some(clusters) = &self.clusters {
             writeln!(f, "clusters  {clusters}")?;
+        }
+        if let Some(net) = &self.grin {
+            writeln!(f, "grin      {net}")?;
         }
         write!(
             f,

@@ -182,7 +182,7 @@ fn the_seed_is_made_once_and_said_in_words() {
 
     fs::write(data.join("grin.seed"), [1; 31]).expect("a write");
     let spoilt = run(&["grin", "seed", "--data", &shown]);
-    assert_eq!(spoilt.status.code(), Some(1));
+    assert_eq!(spoilt.status.code(), Some(3));
     assert!(
         complaint(&spoilt).contains("31 bytes instead of the 32"),
         "{}",
@@ -352,7 +352,6 @@ fn a_kill_in_a_reorganisation_leaves_one_branch() {
         other.ready["peer_id"].as_str().expect("an id"),
         other.addr("p2p")
     );
-    let (mut old, mut new) = (0, 0);
     for delay in [None, Some(0), Some(1), Some(3), Some(8)] {
         let data = dir.path().join(format!("data-{delay:?}"));
         copy(&origin, &data);
@@ -379,13 +378,8 @@ fn a_kill_in_a_reorganisation_leaves_one_branch() {
             assert_eq!((status, &shown["header"]["hash"]), (200, &block["hash"]));
         }
         assert_eq!(node.get("/v1/chain/validate"), (200, json!({})));
-        match height {
-            30 => old += 1,
-            _ => new += 1,
-        }
         assert_eq!(node.stop("-TERM"), Some(0));
     }
-    assert_eq!(old + new, 5);
     // Left alone, it takes the branch with more work.
     let node = Node::start(&origin, &["--peer", &peer]);
     node.wait_for_height(32);

@@ -73,6 +73,14 @@ pub struct Licence {
 /// The licence of who has none.
 pub const DEVELOPER_LICENCE: &str = "lic_01HF7YATW000000000000000DE";
 
+impl Licence {
+    /// Whether it is that of who has none, so that another may take its place.
+    #[must_use]
+    pub fn is_developers(&self) -> bool {
+        self.id == DEVELOPER_LICENCE
+    }
+}
+
 impl Default for Licence {
     fn default() -> Self {
         Self {

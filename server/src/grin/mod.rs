@@ -12,13 +12,13 @@ use peerage_core::mw::Wallet;
 use serde_json::json;
 
 use self::client::Api;
-use crate::cli::{GrinNode, GrinSeed, GrinSpend};
+use crate::cli::{DataDir, GrinNode, GrinSpend};
 
 pub(crate) use self::client::secret_of;
 
 /// The words of the wallet's seed.
-pub(crate) fn seed(args: &GrinSeed) -> Result<String> {
-    Ok(Wallet::words(&seed_in(&args.data)?)?)
+pub(crate) fn seed(data: &DataDir) -> Result<String> {
+    Ok(Wallet::words(&seed_in(&data.path)?)?)
 }
 
 /// What the wallet has, as JSON.
@@ -66,7 +66,7 @@ pub(crate) fn spend(args: &GrinSpend) -> Result<String> {
 const TRIES: usize = 16;
 
 fn open(args: &GrinNode) -> Result<(Api, Wallet)> {
-    let wallet = Wallet::from_seed(&seed_in(&args.data)?)?;
+    let wallet = Wallet::from_seed(&seed_in(&args.data.path)?)?;
     let secret = args.api_secret_file.as_deref().map(secret_of).transpose()?;
     Ok((Api::new(&args.node, secret.as_ref()), wallet))
 }

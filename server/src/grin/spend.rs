@@ -150,7 +150,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::cli::GrinNode;
+    use crate::cli::{DataDir, GrinNode};
     use crate::values::{Grins, NodeUrl};
 
     const REWARD: u64 = 60_000_000_000;
@@ -175,7 +175,9 @@ mod tests {
     fn args(amount: Option<u64>, fee: Option<u64>) -> GrinSpend {
         GrinSpend {
             node: GrinNode {
-                data: PathBuf::new(),
+                data: DataDir {
+                    path: PathBuf::new(),
+                },
                 node: NodeUrl("127.0.0.1:1848".to_owned()),
                 api_secret_file: None,
             },

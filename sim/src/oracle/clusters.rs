@@ -49,7 +49,7 @@ impl Table {
         for row in node.export() {
             let AnyRow::Cluster(row) = row else { continue };
             match row {
-                Row::Bought(Some(bought)) => licence = bought.licence,
+                Row::Bought(Some(bought)) if licence.is_developers() => licence = bought.licence,
                 Row::Member(id, Some(member)) => {
                     table.members.insert(id, *member);
                 }
@@ -58,7 +58,7 @@ impl Table {
                 Row::Tombstone(id, Some(gone)) => {
                     table.gone.insert(id, *gone);
                 }
-                Row::Bought(None)
+                Row::Bought(_)
                 | Row::Credential(..)
                 | Row::Member(_, None)
                 | Row::Tombstone(_, None)

@@ -1,7 +1,7 @@
 //! What must come of a scenario in the end.
 //!
-//! Each kind of expectation is a table `[[expect]]` with one key; a room that promises more adds a
-//! variant here, a key, and what it looks at.
+//! Each expectation is a key of a table `[[expect]]`; a room that promises more adds a variant here, a
+//! key, and what it looks at.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use std::rc::Rc;
 use peerage_core::rooms::{Event, chainweb_mempool};
 use peerage_core::{Input, Output};
 
-use super::read::{share, time};
+use super::read::{check_nodes, share, time};
 use super::section::{Result, Section};
 use crate::cluster::look;
 use crate::group::Group;
@@ -67,7 +67,7 @@ pub enum Expectation {
         /// Whether they do.
         known: bool,
     },
-    /// How many virtual seconds the run took.
+    /// The run's hash.
     Hash(u64),
 }
 
@@ -115,13 +115,16 @@ impl Watch for Spread {
 pub(super) fn read(
     top: &Section<'_>,
     group: &dyn Fn(&str) -> Option<Group>,
+    nodes: u32,
 ) -> Result<Vec<Expectation>> {
     let mut all = Vec::new();
     for (offset, section) in top.sections("expect")? {
         let before = all.len();
         let whom = |section: &Section<'_>, key: &str| -> Result<Group> {
             let named = section.meaning(key, |name| {
-                group(name).ok_or_else(|| format!("{name:?} names no nodes"))
+                let named = group(name).ok_or_else(|| format!("{name:?} names no nodes"))?;
+                check_nodes(&named, nodes)?;
+                Ok(named)
             })?;
             Ok(named.unwrap_or(Group::All))
         };
@@ -179,10 +182,10 @@ pub(super) fn read(
                 continue;
             };
             let node = inner.meaning("node", |text| {
-                let number = text
-                    .strip_prefix('n')
-                    .and_then(|number| number.parse().ok());
-                number.ok_or_else(|| format!("{text:?} is no node; write n3"))
+                let number = text.strip_prefix('n').and_then(|text| text.parse().ok());
+                let number = number.ok_or_else(|| format!("{text:?} is no node; write n3"))?;
+                check_nodes(&Group::of([number]), nodes)?;
+                Ok(number)
             })?;
             let who = whom(&inner, "who")?;
             let node = node.ok_or_else(|| section.error(key, "say `node`"))?;
@@ -283,9 +286,13 @@ impl Expectation {
             Self::Event(name, bounds) => {
                 bounds.check(world.told.of(name), &format!("event {name}"))
             }
-            Self::Messages(name, bounds) => {
-                bounds.check(world.messages.of(name), &format!("messages {name}"))
-            }
+            Self::Messages(name, bounds) => match world.messages.of(name) {
+                // A name that is spelt wrong must not be within bounds.
+                0 if bounds.max > 0 => Some(Broken(format!(
+                    "nobody ever sent {name}; `run` prints the names of what is sent under `messages`"
+                ))),
+                count => bounds.check(count, &format!("messages {name}")),
+            },
             Self::Fault(kind, bounds) => {
                 let name = kind.name();
                 bounds.check(world.faults_done.of(name), &format!("fault {name}"))

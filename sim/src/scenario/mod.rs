@@ -5,6 +5,7 @@
 
 pub(crate) mod cluster;
 mod expect;
+pub(crate) mod grin;
 mod read;
 mod script;
 mod section;

@@ -63,8 +63,9 @@ impl World {
             return;
         };
         let head = exchange.part == Part::Head;
+        let from = Some(exchange.caller).filter(|from| *from < self.options.nodes);
         let liar = self.hosts[node as usize].liar.as_mut();
-        match liar.and_then(|liar| liar.answer(&self.roster, request)) {
+        match liar.and_then(|liar| liar.answer(&self.roster, from, request)) {
             None => {
                 exchange.place = Place::Gone;
                 if exchange.given_up {

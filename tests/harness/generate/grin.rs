@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use peerage_core::mw::{
-    Block, Chain, Commitment, Format, Hash, Header, Rules, Transaction, chain_file,
+    Block, Chain, Commitment, Format, Hash, Header, Remains, Rules, Transaction, Unspent,
+    chain_file,
 };
-use peerage_core::rooms::grin::rows::{PeerRecord, StoredBlock, StoredTransaction};
+use peerage_core::rooms::grin::rows::{PeerRecord, StoredBlock, StoredRemains, StoredTransaction};
 use peerage_core::rooms::grin::types::{
     Ask, Between, Heights, Hello, Malformed, Name, Range, View,
 };
@@ -242,7 +243,7 @@ pub(super) fn response_to(draws: &mut Draws, request: &Request) -> Option<Respon
 
 pub(super) fn row(draws: &mut Draws) -> Row {
     let chain = CHAIN;
-    match draws.below(3) {
+    match draws.below(4) {
         0 => {
             let block = block(draws);
             let height = block.header().height();
@@ -259,6 +260,21 @@ pub(super) fn row(draws: &mut Draws) -> Row {
                 last_connected: draws.bits(),
             };
             Row::Peer(addr, Some(record))
+        }
+        2 => {
+            let block = block(draws);
+            let mut remains = Remains::of(&block);
+            for (position, output) in block.outputs().enumerate() {
+                let spent = Unspent {
+                    position: position as u64,
+                    height: block.header().height(),
+                    output,
+                };
+                if draws.once_in(2) {
+                    remains = remains.without(&spent).expect("it is left");
+                }
+            }
+            Row::Remains(block.header().height(), StoredRemains { chain, remains })
         }
         _ => {
             let transaction = draws.pick(&deck().relayed).clone();

@@ -78,6 +78,31 @@ fn a_forged_chain_with_long_proofs_of_work_is_the_same_for_both() {
     forge(Rules::user_testing(), 7, 13);
 }
 
+/// Blocks in quick succession are harder and harder, so fewer of them outweigh more.
+#[test]
+fn a_shorter_branch_with_more_work_wins_in_both() {
+    let mut luck = Luck::new(7);
+    let mut both = Both::new(RULES);
+    let mut owner = Owner::new(7);
+    owner.pace = (60, 61);
+    for _ in 0..10 {
+        let block = owner.next_block(&mut both, &mut luck);
+        both.accept(&block);
+    }
+    let long = both.ours().tip().height();
+    owner.pace = (1, 2);
+    both.branch(8, |both| owner.next_block(both, &mut luck));
+    let heavy = both.ours().tip().height();
+    assert!(heavy < long, "{heavy} is not below {long}");
+    both.assert_equal();
+    both.validate();
+    // And back again: the state is that of the branch, not of what was undone.
+    owner.pace = (60, 61);
+    both.branch(2, |both| owner.next_block(both, &mut luck));
+    both.assert_equal();
+    both.validate();
+}
+
 /// Each block is spoilt in some way and mined anew before it is given to both. If both take it after
 /// all, the chain goes on from there.
 #[test]

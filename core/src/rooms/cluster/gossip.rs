@@ -215,23 +215,6 @@ impl Cluster {
         }
     }
 
-    /// What a node that has left tells whoever still counts it in, and whom it does not know: its
-    /// own farewell and nothing else. A handshake may have ended well on the other side only, and
-    /// nobody else would ever tell that side.
-    fn last_words(&self, question: &Digest) -> Digest {
-        let mut digest = Digest {
-            from: self.announcement.peer_id,
-            to: question.from,
-            nonce: question.nonce,
-            cluster_id: self.own.cluster_id,
-            records: vec![self.announcement.clone()],
-            credential: None,
-            signature: [0; 64],
-        };
-        digest.sign(&self.key);
-        digest
-    }
-
     /// Has the signatures of a message checked, with those of the records that are news.
     fn check(
         &mut self,
@@ -295,7 +278,7 @@ impl Cluster {
     }
 
     /// The key to check a record with, if it tells more of a known peer than is known.
-    fn is_news(&self, record: &Record) -> Option<PublicKey> {
+    pub(super) fn is_news(&self, record: &Record) -> Option<PublicKey> {
         let known = &self.members.get(&record.peer_id)?.record;
         let fits = record.public_key == known.public_key && record.is_sound();
         (fits && record.version > known.version).then_some(known.public_key)
@@ -404,41 +387,6 @@ impl Cluster {
             self.discover(cx);
             self.arm_gossip(cx);
         }
-    }
-
-    // --- Farewells of others ---
-
-    /// `POST /v1/cluster/deactivate`.
-    pub(super) fn hear_farewell(
-        &mut self,
-        cx: &mut Cx<'_, Self>,
-        id: RequestId,
-        record: Arc<Record>,
-    ) {
-        let key = self.is_news(&record).filter(|_| !record.is_active());
-        let Some(key) = key.filter(|_| self.news < NEWS_MAX) else {
-            return cx.respond(id, Response::Applied(false));
-        };
-        self.news += 1;
-        let job = VerifyJob::Signatures([record.signed_by(key)].into());
-        cx.verify(job, Then::Bade { id, record });
-    }
-
-    pub(super) fn heard_farewell(
-        &mut self,
-        cx: &mut Cx<'_, Self>,
-        id: RequestId,
-        record: &Record,
-        genuine: bool,
-    ) {
-        self.news -= 1;
-        if !genuine {
-            cx.event(Event::ForgeryIgnored {
-                peer: record.peer_id,
-            });
-        }
-        let applied = genuine && self.update(cx, record);
-        cx.respond(id, Response::Applied(applied));
     }
 }
 

@@ -303,6 +303,10 @@ impl Cluster {
         let known = self.members.get(&peer);
         if known.is_some_and(|known| known.record.public_key == courtship.key) {
             // The other side's own hello came in between.
+            if courtship.why == Why::Add {
+                let Courtship { address, name, .. } = courtship;
+                self.heed(cx, peer, AddPeer { address, name });
+            }
             return self.answer_waiters(cx, peer, courtship.waiters);
         }
         for id in courtship.waiters {

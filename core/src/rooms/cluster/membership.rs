@@ -5,30 +5,16 @@
 
 use super::failure::{Code, Failure, NO_PEER};
 use super::handshake::is_member_banned;
-use super::joining::endpoint;
 use super::record::Record;
 use super::types::{
-    Deactivated, Identity, Member, Own, PeerStatus, PeerView, Request, Response, Row, Then, Timer,
-    Tombstone,
+    AddPeer, Deactivated, Identity, Member, Own, PeerStatus, PeerView, Response, Row, Tombstone,
 };
 use super::{Cluster, Event};
 use crate::commons::address::HostAddr;
-use crate::commons::bans::BanKey;
 use crate::cx::Cx;
 use crate::ids::{ClusterId, PeerId};
-use crate::input::{Answer, CallError};
-use crate::limits::{FAREWELLS_MAX, TOMBSTONES_MAX};
-use crate::rooms;
-use crate::time::{Duration, Instant, WallTime};
-
-/// A peer that is to be told that this node leaves.
-#[derive(Clone, Debug)]
-pub(super) struct Farewell {
-    address: HostAddr,
-    tries: u32,
-    /// When to try again; `None` while a call is under way.
-    due: Option<Instant>,
-}
+use crate::limits::TOMBSTONES_MAX;
+use crate::time::{Instant, WallTime};
 
 /// How a peer answers.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +42,14 @@ impl Member {
             address: address.expect("members have an address that was read once"),
             created_s: self.created_s,
         }
+    }
+
+    /// Takes what the peer says of itself by now; its name counts where no operator gave one.
+    fn learn(&mut self, record: &Record) {
+        if self.name.is_empty() {
+            self.name.clone_from(&record.name);
+        }
+        self.record = record.clone();
     }
 }
 
@@ -130,8 +124,8 @@ impl Cluster {
 
     // --- Taking in ---
 
-    /// Stores a peer whose handshake succeeded, or what is new of one that is known. `number` is
-    /// that of its hello, 0 if the handshake was ours.
+    /// Stores a peer whose handshake succeeded, or what is new of one that is known. `name` is what
+    /// an operator calls it, `number` that of its hello, 0 if the handshake was ours.
     pub(super) fn take(
         &mut self,
         cx: &mut Cx<'_, Self>,
@@ -147,14 +141,14 @@ impl Cluster {
             cx.put(Row::Tombstone(id, None));
         }
         self.candidates.remove(&id);
-        let member = match self.members.remove(&id) {
+        let mut member = match self.members.remove(&id) {
             Some(mut known) => {
                 self.part(cx, &known);
                 // An address that an operator gave stays until the peer says that it has moved.
                 let newer = record.version > known.record.version;
                 let moved = newer && record.address != known.record.address;
                 if newer {
-                    known.record = record.clone();
+                    known.learn(record);
                 }
                 if number == 0 || moved {
                     known.address = address.to_string();
@@ -170,7 +164,7 @@ impl Cluster {
                     addr: address.clone(),
                 });
                 Member {
-                    name: name.unwrap_or_else(|| record.name.clone()),
+                    name: record.name.clone(),
                     record: record.clone(),
                     address: address.to_string(),
                     created_s: now.wall.as_secs(),
@@ -178,6 +172,9 @@ impl Cluster {
                 }
             }
         };
+        if let Some(name) = name {
+            member.name = name;
+        }
         let reach = Reach {
             seen: Some(now.wall),
             since: now.mono,
@@ -193,6 +190,21 @@ impl Cluster {
             self.put_own(cx);
         }
         self.arm_gossip(cx);
+    }
+
+    /// Heeds what an operator said of a peer that had come by itself before its add was done.
+    pub(super) fn heed(&mut self, cx: &mut Cx<'_, Self>, id: PeerId, add: AddPeer) {
+        let Some(mut member) = self.members.get(&id).cloned() else {
+            return;
+        };
+        self.part(cx, &member);
+        cx.acquaint(&add.address, member.record.public_key);
+        member.address = add.address.to_string();
+        if let Some(name) = add.name {
+            member.name = name;
+        }
+        cx.put(Row::Member(id, Some(Box::new(member.clone()))));
+        self.members.insert(id, member);
     }
 
     /// Takes what a known peer says of itself by now. Its signature was checked.
@@ -218,10 +230,7 @@ impl Cluster {
                 cx.acquaint(&addr, record.public_key);
             }
         }
-        if changed.name.is_empty() {
-            changed.name = record.name.clone();
-        }
-        changed.record = record.clone();
+        changed.learn(record);
         cx.put(Row::Member(record.peer_id, Some(Box::new(changed.clone()))));
         self.members.insert(record.peer_id, changed);
         true
@@ -337,17 +346,6 @@ impl Cluster {
         self.tombstones.insert(id, tombstone);
     }
 
-    /// Begins anew after this node had left: the others have dropped it, and are added again.
-    pub(super) fn forget_everybody(&mut self, cx: &mut Cx<'_, Self>) {
-        for (id, member) in core::mem::take(&mut self.members) {
-            self.part(cx, &member);
-            cx.put(Row::Member(id, None));
-        }
-        self.reach.clear();
-        self.candidates.clear();
-        self.farewells.clear();
-    }
-
     /// Makes room; a deletion goes before a peer's own farewell, which others may not have heard.
     fn forget_oldest_tombstone(&mut self, cx: &mut Cx<'_, Self>) {
         let rank = |gone: &Tombstone| (!gone.record.is_active(), gone.since_s);
@@ -404,81 +402,5 @@ impl Cluster {
         };
         record.sign(&self.key);
         self.announcement = record;
-    }
-
-    // --- Farewells ---
-
-    fn begin_farewells(&mut self, cx: &mut Cx<'_, Self>) {
-        let now = cx.now().mono;
-        for (id, member) in &self.members {
-            if let Some(address) = member.host_addr()
-                && !is_member_banned(cx, member)
-            {
-                let farewell = Farewell {
-                    address,
-                    tries: 0,
-                    due: Some(now),
-                };
-                self.farewells.insert(*id, farewell);
-            }
-        }
-        self.bid_farewell(cx);
-    }
-
-    /// Tells whoever is to be told by now.
-    pub(super) fn bid_farewell(&mut self, cx: &mut Cx<'_, Self>) {
-        let now = cx.now().mono;
-        let timeout = cx.config().cluster.call_timeout;
-        let record = std::sync::Arc::new(self.announcement.clone());
-        // Who was banned since then is not called any more.
-        let (bans, wall) = (&cx.commons().bans, cx.now().wall);
-        self.farewells.retain(|peer, farewell| {
-            let member = self.members.get(peer);
-            let banned = member.is_some_and(|member| is_member_banned(cx, member));
-            !banned && !bans.covers(wall, &BanKey::of_address(&farewell.address))
-        });
-        for (peer, farewell) in &mut self.farewells {
-            if farewell.due.is_some_and(|due| due <= now) {
-                farewell.due = None;
-                let to = endpoint(farewell.address.clone());
-                let request = Request::Deactivate(record.clone());
-                cx.call(to, request, timeout, Then::Farewell { peer: *peer });
-            }
-        }
-        self.arm_farewell(cx);
-    }
-
-    /// Retries come after one, two and four seconds; whoever is away even then hears by gossip.
-    pub(super) fn bade_farewell(
-        &mut self,
-        cx: &mut Cx<'_, Self>,
-        peer: PeerId,
-        result: Result<Answer, CallError>,
-    ) {
-        let heard = result.is_ok_and(|answer| {
-            matches!(
-                answer.response,
-                rooms::Response::Cluster(Response::Applied(_))
-            )
-        });
-        let Some(farewell) = self.farewells.get_mut(&peer) else {
-            return;
-        };
-        if heard || farewell.tries >= FAREWELLS_MAX {
-            self.farewells.remove(&peer);
-            return;
-        }
-        let wait = Duration::from_secs(1 << farewell.tries);
-        farewell.tries += 1;
-        farewell.due = Some(cx.now().mono + wait);
-        self.arm_farewell(cx);
-    }
-
-    fn arm_farewell(&self, cx: &mut Cx<'_, Self>) {
-        let next = self.farewells.values().filter_map(|it| it.due).min();
-        if let Some(next) = next {
-            let after = next.since(cx.now().mono);
-            cx.arm(Timer::Farewell, after);
-        }
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! The room decides whose tokens hold (`tokens.rs`, `credentials.rs`), who is in the cluster
 //! (`membership.rs`), how nodes convince each other (`handshake.rs`, `joining.rs`), what they make
-//! of what they hear (`gossip.rs`) and which licence there is (`licence.rs`). Rule: cluster API.
+//! of what they hear (`gossip.rs`), how they leave (`farewell.rs`) and which licence there is
+//! (`licence.rs`). Rule: cluster API.
 
 pub mod credentials;
 pub mod failure;
+mod farewell;
 pub mod gossip;
 pub mod handshake;
 pub mod http;
@@ -37,8 +39,9 @@ pub use types::{
 
 use credentials::SharedCredential;
 use failure::{BUSY, FORBIDDEN, Failure, UNAUTHORIZED};
+use farewell::Farewell;
 use joining::{Candidate, Courtship};
-use membership::{Farewell, Reach};
+use membership::Reach;
 use record::Record;
 
 use crate::commons::Notice;

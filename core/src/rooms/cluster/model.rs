@@ -254,7 +254,7 @@ impl Model {
         match row.clone() {
             Row::Bought(bought) => {
                 changed.licence = at;
-                if let Some(bought) = bought {
+                if let Some(bought) = bought.filter(|_| self.settings.licence.is_developers()) {
                     self.licence = bought.licence;
                 }
             }

@@ -1,17 +1,20 @@
-//! Bearer tokens: compact JWS signed with the node's own key, and what is known of good ones.
+//! Bearer tokens: JWTs signed with the node's own key, and what is known of good ones.
 //!
-//! No library is used: those there are read the system's clock, and stand on cryptography that
-//! draws from the operating system, both of which a node must not. What is needed is little: one
-//! algorithm, one key, five claims. Rules: cluster API, bearer tokens; RFC 7515, 7519 and 8037.
+//! The library writes and reads them; it is built without its clock. Signing and checking is the
+//! node's, so that a check is an effect like any other, and so is the time, which is an input. Rules:
+//! cluster API, bearer tokens; RFC 7515, 7519 and 8037.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use ed25519_dalek::{Signer as _, SigningKey};
+use chrono::{DateTime, Utc};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use jwt_compact::{Algorithm, AlgorithmExt as _, AlgorithmSignature, Header, UntrustedToken};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::failure::{EXPIRED, Failure, UNAUTHORIZED};
-use crate::base64url;
 use crate::config::cluster::{FixedToken, Scopes};
 use crate::ids::{PeerId, PublicKey};
 use crate::input::Secret;
@@ -26,10 +29,8 @@ pub const LIFETIME_S: u64 = 3_600;
 const SKEW_S: u64 = 60;
 
 /// What a token says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
-    /// Who made it: the node's peer id.
-    iss: String,
     /// For whom: the client.
     pub sub: String,
     /// What it allows, as names with blanks between them.
@@ -40,15 +41,13 @@ pub struct Claims {
     exp: u64,
 }
 
+/// What a token says beside its times.
 #[derive(Serialize, Deserialize)]
-struct Header {
-    alg: String,
-    #[serde(default)]
-    typ: Option<String>,
-    #[serde(default)]
-    kid: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    crit: Option<serde_json::Value>,
+struct Grant {
+    /// Who made it: the node's peer id.
+    iss: String,
+    sub: String,
+    scope: String,
 }
 
 impl Claims {
@@ -71,6 +70,48 @@ impl Claims {
     }
 }
 
+/// Ed25519 as the library is to use it. Rule: RFC 8037, 3.1.
+struct EdDsa;
+
+/// A signature as the library wants it.
+struct Signed64([u8; 64]);
+
+impl AlgorithmSignature for Signed64 {
+    fn try_from_slice(slice: &[u8]) -> anyhow::Result<Self> {
+        Ok(Self(slice.try_into()?))
+    }
+
+    fn as_bytes(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.0)
+    }
+}
+
+impl Algorithm for EdDsa {
+    type SigningKey = SigningKey;
+    type VerifyingKey = VerifyingKey;
+    type Signature = Signed64;
+
+    fn name(&self) -> Cow<'static, str> {
+        Cow::Borrowed("EdDSA")
+    }
+
+    fn sign(&self, key: &SigningKey, message: &[u8]) -> Signed64 {
+        Signed64(key.sign(message).to_bytes())
+    }
+
+    fn verify_signature(&self, signature: &Signed64, key: &VerifyingKey, message: &[u8]) -> bool {
+        let signature = Signature::from_bytes(&signature.0);
+        key.verify_strict(message, &signature).is_ok()
+    }
+}
+
+/// Extensions that must be understood. We understand none. Rule: RFC 7515, 4.1.11.
+#[derive(Deserialize)]
+struct Critical {
+    #[serde(default)]
+    crit: Option<IgnoredAny>,
+}
+
 /// Makes a token.
 pub(super) fn issue(
     key: &SigningKey,
@@ -79,61 +120,59 @@ pub(super) fn issue(
     scopes: Scopes,
     now_s: u64,
 ) -> Secret {
-    let header = Header {
-        alg: ALGORITHM.into(),
-        typ: Some("JWT".into()),
-        kid: Some(issuer.to_string()),
-        crit: None,
-    };
-    let claims = Claims {
-        iss: issuer.to_string(),
+    let issuer = issuer.to_string();
+    let header = Header::empty()
+        .with_token_type("JWT")
+        .with_key_id(issuer.clone());
+    let mut claims = jwt_compact::Claims::new(Grant {
+        iss: issuer,
         sub: client.into(),
         scope: scopes.to_string(),
-        iat: now_s,
-        exp: now_s.saturating_add(LIFETIME_S),
-    };
-    let text = format!("{}.{}", part(&header), part(&claims));
-    let signature = key.sign(text.as_bytes()).to_bytes();
-    Secret(format!("{text}.{}", base64url::encode(&signature)))
+    });
+    claims.issued_at = date(now_s);
+    claims.expiration = date(now_s.saturating_add(LIFETIME_S));
+    let token = EdDsa.token(&header, &claims, key);
+    Secret(token.expect("claims have no failing parts"))
 }
 
-const ALGORITHM: &str = "EdDSA";
-
-fn part<T: Serialize>(value: &T) -> String {
-    let json = serde_json::to_vec(value).expect("claims have no failing parts");
-    base64url::encode(&json)
+fn date(seconds: u64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(seconds.try_into().ok()?, 0)
 }
 
 /// Reads a token as far as it can be without checking its signature: the claims, and the signature
 /// to be checked with `key`. `None` if it is no token of `issuer`.
 pub(super) fn read(text: &str, issuer: PeerId, key: PublicKey) -> Option<(Claims, Signed)> {
-    let mut parts = text.split('.');
-    let (header, claims, signature) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() {
-        return None;
-    }
-    // A token is written in one way only, without padding. Rule: RFC 7515, 2.
-    let decode = |part: &str| base64url::decode(part).ok().filter(|_| !part.contains('='));
-    let head: Header = serde_json::from_slice(&decode(header)?).ok()?;
+    let token = UntrustedToken::<Critical>::try_from(text).ok()?;
     let ours = issuer.to_string();
+    let header = token.header();
+    let kid_fits = header.key_id.as_ref().is_none_or(|kid| *kid == ours);
+    let typ = header.token_type.as_ref();
+    let typ_fits = typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
     // The algorithm is ours to choose, never the token's.
-    if head.alg != ALGORITHM
-        || head.crit.is_some()
-        || head.kid.is_some_and(|kid| kid != ours)
-        || head.typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT"))
-    {
+    let fits = token.algorithm() == EdDsa.name() && kid_fits && typ_fits;
+    if !fits || header.other_fields.crit.is_some() {
         return None;
     }
-    let read: Claims = serde_json::from_slice(&decode(claims)?).ok()?;
-    if read.iss != ours {
+    let claims = token.deserialize_claims_unchecked::<Grant>().ok()?;
+    let seconds = |at: Option<DateTime<Utc>>| u64::try_from(at?.timestamp()).ok();
+    let (iat, exp) = (seconds(claims.issued_at)?, seconds(claims.expiration)?);
+    let Grant { iss, sub, scope } = claims.custom;
+    if iss != ours {
         return None;
     }
+    let (message, _) = text.rsplit_once('.')?;
     let signed = Signed {
         key,
-        message: text[..header.len() + 1 + claims.len()].into(),
-        signature: decode(signature)?.try_into().ok()?,
+        message: message.into(),
+        signature: token.signature_bytes().try_into().ok()?,
     };
-    Some((read, signed))
+    let claims = Claims {
+        sub,
+        scope,
+        iat,
+        exp,
+    };
+    Some((claims, signed))
 }
 
 /// The token in an `Authorization` header.
@@ -212,7 +251,6 @@ mod tests {
     #[test]
     fn oldest_known_token_makes_room() {
         let claims = Arc::new(Claims {
-            iss: "peer".into(),
             sub: "client".into(),
             scope: String::new(),
             iat: 0,

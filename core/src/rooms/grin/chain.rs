@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use peerage_mw::{
-    self as mw, Applied, Block, Chain, ChainState, Hash, Header, HeaderFault, Invalid, Rules,
+    self as mw, Applied, Block, Chain, ChainState, Hash, Header, HeaderFault, Invalid, Remains,
+    Rules,
 };
 
 use super::source::Source;
@@ -18,12 +19,14 @@ use crate::limits::{GRIN_BAD_MAX, GRIN_REORG_MAX, GRIN_SIDE_MAX};
 /// The main chain and what stands beside it.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    state: ChainState,
+    pub(super) state: ChainState,
     genesis: Block,
-    /// One for each block after the first.
-    applied: Vec<Applied>,
+    /// What is left of blocks that were compacted: all after the first one, up to some height.
+    pub(super) remains: Vec<Remains>,
+    /// One for each block after those.
+    pub(super) applied: VecDeque<Applied>,
     /// The heights of the main chain's blocks.
-    heights: BTreeMap<Hash, u64>,
+    pub(super) heights: BTreeMap<Hash, u64>,
     side: BTreeMap<Hash, Side>,
     /// Who follows whom beside the main chain.
     children: BTreeMap<Hash, BTreeSet<Hash>>,
@@ -107,7 +110,8 @@ impl Store {
             state: ChainState::new(rules, &genesis).expect("the first block is empty"),
             heights: BTreeMap::from([(genesis.hash(), 0)]),
             genesis,
-            applied: Vec::new(),
+            remains: Vec::new(),
+            applied: VecDeque::new(),
             side: BTreeMap::new(),
             children: BTreeMap::new(),
             by_work: BTreeSet::new(),
@@ -136,12 +140,13 @@ impl Store {
         self.genesis.hash()
     }
 
-    /// The block of the main chain at `height`.
+    /// The block of the main chain at `height`, unless it was compacted.
     pub(super) fn block_at(&self, height: u64) -> Option<&Block> {
-        let Some(before) = height.checked_sub(1) else {
+        if height == 0 {
             return Some(&self.genesis);
-        };
-        let index = usize::try_from(before).ok()?;
+        }
+        let above = height.checked_sub(self.tail() + 1)?;
+        let index = usize::try_from(above).ok()?;
         self.applied.get(index).map(Applied::block)
     }
 
@@ -319,7 +324,7 @@ impl Store {
         path.reverse();
         let fork = self.heights[&at];
         let depth = self.tip().height() - fork;
-        if depth > GRIN_REORG_MAX as u64 {
+        if depth > GRIN_REORG_MAX as u64 || fork < self.tail() {
             self.forget(path[0]);
             return Err(Setback::TooDeep(depth));
         }
@@ -381,7 +386,7 @@ impl Store {
     pub(super) fn apply(&mut self, block: &Block) -> Result<(), Invalid> {
         let applied = self.state.apply(block)?;
         self.heights.insert(block.hash(), block.header().height());
-        self.applied.push(applied);
+        self.applied.push_back(applied);
         Ok(())
     }
 
@@ -390,8 +395,8 @@ impl Store {
         while self.tip().height() > height {
             let applied = self
                 .applied
-                .pop()
-                .expect("each block but the first was applied");
+                .pop_back()
+                .expect("each block above the tail was applied");
             self.heights.remove(&applied.block().hash());
             undone.push(applied.block().clone());
             self.state.undo(applied);

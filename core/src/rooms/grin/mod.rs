@@ -9,15 +9,22 @@
 //! | `tend`, `links`, `book` | who is linked, and what is known of peers |
 //! | `pool`, `dandelion`, `relay` | which transactions wait, and how they travel |
 //! | `mine` | blocks of our own |
+//! | `compact` | what is left of old blocks |
 //! | `look`, `scan`, `page` | what the API shows |
 //!
 //! The stateless half of every check, rewards and the search for proof of work are effects; see
 //! [`crate::work`]. Rules: grin as of release 4.1.1, consensus as of 5.5.2.
 
+#[cfg(any(test, feature = "testing"))]
+mod audit;
 mod book;
 mod chain;
+mod compact;
 mod dandelion;
+#[cfg(any(test, feature = "testing"))]
+pub mod forge;
 pub mod http;
+mod item;
 mod judge;
 mod links;
 mod look;
@@ -50,7 +57,7 @@ use self::links::Links;
 use self::look::failed;
 use self::mine::Mining;
 use self::pool::Pool;
-use self::rows::{StoredBlock, StoredTransaction};
+use self::rows::{StoredBlock, StoredRemains, StoredTransaction};
 use self::scan::Scans;
 use self::sync::Sync;
 use self::types::{Ask, Between};
@@ -96,8 +103,8 @@ pub struct Grin {
     import: Option<Import>,
     mining: Option<Mining>,
     scans: Scans,
-    /// The height below which other branches were forgotten.
-    compacted: u64,
+    /// Who waits for the chain to be compacted, while it is.
+    compacting: Option<Vec<RequestId>>,
 }
 
 impl Room for Grin {
@@ -129,7 +136,7 @@ impl Room for Grin {
             import: None,
             mining,
             scans: Scans::default(),
-            compacted: 0,
+            compacting: None,
         }
     }
 
@@ -204,6 +211,7 @@ impl Room for Grin {
 
     fn timer(&mut self, cx: &mut Cx<'_, Self>, timer: Timer) {
         match timer {
+            Timer::Compact => self.compact_some(cx),
             Timer::Mine => self.mine(cx),
             Timer::Monitor => self.monitor(cx),
             Timer::Readmit => self.readmit(cx),
@@ -236,6 +244,15 @@ impl Room for Grin {
                         text: format!("{height}: {why}"),
                     })?;
             }
+            Row::Remains(height, StoredRemains { chain, remains }) => {
+                same(chain)?;
+                self.store
+                    .lay(remains)
+                    .map_err(|why| RestoreError::Damaged {
+                        what: "block",
+                        text: format!("what is left of {height}: {why}"),
+                    })?;
+            }
             Row::Pending(digest, Some(StoredTransaction { chain, transaction })) => {
                 same(chain)?;
                 self.reloading.insert(digest, transaction);
@@ -249,7 +266,13 @@ impl Room for Grin {
 
     fn export(&self, rows: &mut Vec<rooms::Row>) {
         let chain = self.store.state().rules().chain;
-        let heights = 1..=self.store.tip().height();
+        let tail = self.store.tail();
+        for (height, remains) in (1..=tail).filter_map(|at| Some((at, self.store.remains_at(at)?)))
+        {
+            let remains = remains.clone();
+            rows.push(Row::Remains(height, StoredRemains { chain, remains }).into());
+        }
+        let heights = tail + 1..=self.store.tip().height();
         for block in heights.filter_map(|height| self.store.block_at(height)) {
             let stored = StoredBlock {
                 chain,
@@ -272,6 +295,7 @@ impl Room for Grin {
 
     fn gauges(&self, gauge: &mut dyn FnMut(&'static str, u64)) {
         gauge("grin_height", self.store.tip().height());
+        gauge("grin_compacted_height", self.store.tail());
         gauge("grin_total_difficulty", self.store.tip().total_difficulty());
         gauge("grin_unspent", self.store.state().unspent_count() as u64);
         gauge("grin_headers_beside", self.store.beside() as u64);
@@ -291,6 +315,7 @@ impl Grin {
     fn asked(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, ask: Ask) {
         let response = match ask {
             Ask::ByHeight(asked) => return self.by_height(cx, id, asked),
+            Ask::Compact => return self.compact(cx, id),
             Ask::Outputs { start, max, end } => return self.outputs(cx, id, (start, max, end)),
             Ask::Push { transaction, fluff } => return self.push(cx, id, transaction, fluff),
             Ask::Validate { .. } => return self.validate(cx, id),
@@ -300,7 +325,6 @@ impl Grin {
             }
             Ask::ByIds(ids) => self.by_ids(&ids),
             Ask::Chain => Response::Tip(self.tip()),
-            Ask::Compact => self.compact(),
             Ask::Connected => self.show_links(cx),
             Ask::Header(name) => self.show_header(&name),
             Ask::HeightsToPositions { start, end } => self.heights_to_positions(start, end),

@@ -384,9 +384,12 @@ impl Grin {
             return self.sync(cx);
         };
         let asked = |block: &Block| hashes.contains(&block.hash());
-        if blocks.is_empty() || !blocks.iter().all(asked) {
-            // It has no such blocks after all: it is of no use.
-            self.unlink(cx, &of);
+        let all_asked = blocks.iter().all(asked);
+        if blocks.is_empty() || !all_asked {
+            // Whoever has compacted its chain lacks old blocks and is good for new ones.
+            if self.rest(cx, &of) || !all_asked {
+                self.unlink(cx, &of);
+            }
             return self.sync(cx);
         }
         self.praise(&of);

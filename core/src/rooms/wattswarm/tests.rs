@@ -6,9 +6,11 @@
 )]
 
 mod between;
+mod duo;
 mod faults;
 mod hostile;
 mod ledger;
+mod storm;
 mod table;
 
 use std::sync::Arc;

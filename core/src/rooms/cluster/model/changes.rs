@@ -13,7 +13,9 @@ use crate::rooms::cluster::credentials::SharedCredential;
 use crate::rooms::cluster::handshake::Why;
 use crate::rooms::cluster::licence::SignedLicence;
 use crate::rooms::cluster::record::Record;
-use crate::rooms::cluster::types::{Bought, Credential, Member, Own, Request, Row, Tombstone};
+use crate::rooms::cluster::types::{
+    AddPeer, Bought, Credential, Member, Own, Request, Row, Tombstone,
+};
 use crate::time::Now;
 
 impl Model {
@@ -196,11 +198,17 @@ impl Model {
             }
             _ => false,
         });
+        // The operator's words come with the add, even if the peer came by itself meanwhile.
+        let added = |fits: &dyn Fn(&AddPeer) -> bool| {
+            self.wants(|request| matches!(request, Request::AddPeer(Ok(add)) if fits(add)))
+        };
+        let named = added(&|add| add.name.as_ref() == Some(&member.name));
         let fills = before.name.is_empty() && member.name == member.record.name;
-        if member.name != before.name && !renamed && !fills {
+        if member.name != before.name && !renamed && !named && !fills {
             return Err(format!("{id} is renamed, and nobody asked for it"));
         }
-        let moved = member.address == member.record.address;
+        let moved = member.address == member.record.address
+            || added(&|add| add.address.to_string() == member.address);
         if member.address != before.address && !moved && !self.courted.contains_key(&id) {
             return Err(format!("{id} is moved to where it never said to be"));
         }

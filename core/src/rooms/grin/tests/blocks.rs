@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     RULES, ask, between, block_of, calls, chain, commitment_name, events, fork, greet, hash_name,
-    node_with, refusals, show, started, tip,
+    long_and_heavy, node_with, refusals, show, started, tip,
 };
 use crate::node::RestoreError;
 use crate::rooms;
@@ -177,6 +177,61 @@ fn a_branch_with_more_work_becomes_the_chain_in_one_commit() {
     assert_eq!(again.exported(), script.exported());
 }
 
+/// Work decides, not length: the chain becomes shorter, and what was above its end is gone from the
+/// disk, from answers and after a restart.
+#[test]
+fn a_shorter_branch_with_more_work_becomes_the_chain() {
+    let [long, heavy] = long_and_heavy();
+    let last = |blocks: &[Block]| blocks.last().expect("blocks").header().clone();
+    let (light, most) = (last(&long), last(&heavy));
+    assert!(most.total_difficulty() > light.total_difficulty());
+    assert_eq!((light.height(), most.height()), (10, 8));
+
+    let mut script = node_with(long.clone());
+    greet(&mut script, 2, long[0].header());
+    let mut commits = Vec::new();
+    for block in &heavy[3..] {
+        let outputs = between(&mut script, 2, Between::Announce(block.header().clone()));
+        let (id, _) = calls(&outputs).pop().expect("the block is asked for");
+        let outputs = script.reply(id, Response::Blocks(Arc::new([block.clone()])), 2);
+        assert_eq!(refusals(&outputs), Vec::<String>::new());
+        let turned = events(&outputs)
+            .into_iter()
+            .find(|event| matches!(event, Event::Reorganised { .. }));
+        for output in &outputs {
+            if let Output::Commit { rows, .. } = output {
+                let promised = rows.iter().filter(|row| !row.lazy());
+                let (deleted, written) = promised.partition::<Vec<_>, _>(|row| row.deletes());
+                commits.push((turned.clone(), written.len(), deleted.len()));
+            }
+        }
+    }
+    // Heights 3 to 7 are written anew and 8 to 10 deleted, all in one commit; then comes one more.
+    let turn = Event::Reorganised {
+        depth: 8,
+        height: 7,
+    };
+    assert_eq!(commits, [(Some(turn), 5, 3), (None, 1, 0)]);
+    assert_eq!(tip(&mut script).hash, most.hash());
+    assert_eq!(script.gauge("bans"), 0);
+
+    // What a height meant is what it means now, or nothing.
+    let above = Name::Height(light.height());
+    let refused = Response::Failed(400, "failed to parse input: Not found.".into());
+    assert_eq!(show(&mut script, above.clone()), refused);
+    assert_eq!(ask(&mut script, Ask::Header(above)), Response::NotFound);
+    let at = ask(&mut script, Ask::Header(Name::Height(3)));
+    assert_eq!(at, Response::Header(heavy[3].header().clone()));
+    let validate = Ask::Validate { post: false };
+    assert_eq!(ask(&mut script, validate), Response::Done);
+
+    script.advance(Duration::from_secs(2));
+    assert_eq!(script.durable(), script.exported());
+    let mut again = Script::restore(config(1), script.durable());
+    assert_eq!(tip(&mut again).hash, most.hash());
+    assert_eq!(again.exported(), script.exported());
+}
+
 #[test]
 fn a_file_is_taken_in_as_far_as_it_is_right() {
     let mut blocks = chain().to_vec();
@@ -237,7 +292,7 @@ fn a_swapped_body_does_not_spoil_the_true_block() {
         .encode(Format::V3)
         .expect("every block has a third format");
     bytes.extend(&other[blocks[29].header().encode().len()..]);
-    let swapped = Block::decode(&super::RULES, Format::V3, &bytes).expect("a block by its looks");
+    let swapped = Block::decode(&RULES, Format::V3, &bytes).expect("a block by its looks");
     assert_eq!(swapped.hash(), blocks[30].hash());
     let outputs = offer(&mut script, 2, &swapped);
     assert_eq!(refusals(&outputs).len(), 1);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use peerage_mw::{Block, Hash};
 
 use super::liars::linked_node;
-use super::{calls, chain, fork, greet, hello, tip};
+use super::{calls, chain, fork, greet, hello, long_and_heavy, tip};
 use crate::rooms::grin::page::{LinkPage, PeerPage};
 use crate::rooms::grin::types::{Ask, Between, Request, Response};
 use crate::rooms::{self, Row};
@@ -14,7 +14,7 @@ use crate::scripted::{World, addr, ban, info, operator, unban};
 use crate::time::Duration;
 
 /// Nodes that know each other and begin with chains of their own.
-fn world(chains: &[Arc<[Block]>]) -> World {
+pub(super) fn world(chains: &[Arc<[Block]>]) -> World {
     world_with(chains, |_, _| {})
 }
 
@@ -31,7 +31,7 @@ fn world_with(chains: &[Arc<[Block]>], tune: impl Fn(usize, &mut crate::config::
     })
 }
 
-fn heights(world: &World) -> Vec<u64> {
+pub(super) fn heights(world: &World) -> Vec<u64> {
     world
         .nodes
         .iter()
@@ -138,6 +138,23 @@ fn headers_of_a_long_branch_are_asked_for_page_by_page() {
         outputs = next;
     }
     assert!(pages > 4, "{pages}");
+}
+
+/// Who has the longer chain gives it up for the one with more work, and passes that on.
+#[test]
+fn a_longer_chain_gives_way_to_more_work() {
+    let [long, heavy] = long_and_heavy();
+    let most = heavy.last().expect("blocks").header().clone();
+    let mut world = world(&[long, heavy, chain()[..1].into()]);
+    world.apart.insert((1, 2));
+    let most = most.total_difficulty();
+    assert!(world.until(Duration::from_secs(20), |world| works(world) == [most; 3]));
+    assert_eq!(heights(&world), [8, 8, 8]);
+    for node in &world.nodes {
+        assert_eq!(node.gauge("bans"), 0);
+    }
+    world.until(Duration::from_secs(3), |_| false);
+    assert_durable(&world);
 }
 
 #[test]

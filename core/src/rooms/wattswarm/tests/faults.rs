@@ -1,7 +1,7 @@
 //! The faults of the original that the specification lists: none of them is here.
 
 use super::super::records::Direction;
-use super::between::{Duo, IDS, befriended};
+use super::duo::{Duo, IDS, befriended};
 use super::*;
 use crate::rooms::wattswarm::{Delivery, Greeting, Note, Parcel, Receipt, Taken};
 

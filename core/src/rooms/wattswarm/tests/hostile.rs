@@ -2,7 +2,7 @@
 
 use super::super::cipher::{Names, Sealed, SharedKey, Unpacked, dm_secret, x25519_public};
 use super::super::ids;
-use super::between::{Duo, IDS, befriended};
+use super::duo::{Duo, IDS, befriended};
 use super::*;
 use crate::limits::{MESSAGE_ID_BYTES_MAX, MESSAGE_TIME_MAX_MS};
 use crate::rooms::wattswarm::{Delivery, Greeting, Letter, Note, Parcel, Taken};

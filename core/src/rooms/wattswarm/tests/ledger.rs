@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::between::Duo;
+use super::duo::Duo;
 use super::*;
 
 #[test]

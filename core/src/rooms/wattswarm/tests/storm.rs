@@ -1,5 +1,9 @@
 //! Everything at once that can go wrong between two nodes, drawn from a seed.
 
+use std::collections::BTreeSet;
+
+use super::super::records::Direction;
+use super::duo::Duo;
 use super::*;
 
 /// Goal: whatever is lost, repeated, late or cut off, both sides see the same in the end, and every
