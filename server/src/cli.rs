@@ -300,8 +300,9 @@ pub(crate) struct Keys {
     /// Ask whoever joins the cluster to know the secret in this file, and prove to know it
     #[arg(long, env = "PEERAGE_CLUSTER_SECRET_FILE", value_name = "FILE")]
     pub(crate) cluster_secret_file: Option<PathBuf>,
-    /// Tell other nodes of the cluster to call this address [default: that of --api, at the host of
-    /// --public if --api listens everywhere]
+    /// Tell other nodes of the cluster to call this address; clients that read
+    /// /.well-known/openid-configuration are sent there, too, by plain HTTP, so for them it must lead
+    /// to --api [default: that of --api, at the host of --public if --api listens everywhere]
     #[arg(long, env = "PEERAGE_CLUSTER_ADDRESS", value_name = "HOST:PORT", value_parser = host_addr)]
     pub(crate) cluster_address: Option<HostAddr>,
     /// Keep this Mimblewimble chain: automated-testing, whose blocks are found in a moment, or

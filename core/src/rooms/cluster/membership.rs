@@ -195,9 +195,12 @@ impl Cluster {
         let Some(mut member) = self.members.get(&id).cloned() else {
             return;
         };
-        self.part(cx, &member);
-        cx.acquaint(&add.address, member.record.public_key);
-        member.address = add.address.to_string();
+        let address = add.address.to_string();
+        if member.address != address {
+            self.part(cx, &member);
+            cx.acquaint(&add.address, member.record.public_key);
+            member.address = address;
+        }
         if let Some(name) = add.name {
             member.name = name;
         }

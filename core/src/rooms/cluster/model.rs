@@ -299,11 +299,12 @@ impl Model {
         now: Now,
         rows: impl Iterator<Item = &'a Row> + Clone,
     ) -> Result<(), String> {
-        let buried = rows.clone().filter_map(|row| match row {
-            Row::Tombstone(id, Some(_)) => Some(*id),
-            _ => None,
-        });
-        let buried = buried.collect();
+        let mut buried = BTreeSet::new();
+        for row in rows.clone() {
+            if let Row::Tombstone(id, Some(_)) = row {
+                buried.insert(*id);
+            }
+        }
         let mut all = rows.clone();
         let result = all.try_for_each(|row| self.may_write(now, row, &buried));
         for row in rows {
