@@ -24,6 +24,10 @@
 //! | clocks                                    |   0.1 |    0.1 |    0.1 |
 //! | allocation, routing, headers, lock, rest  |   0.5 |    0.5 |    0.5 |
 //!
+//! Of the Mimblewimble chain, the status costs 9 microseconds beside 7 (0.8), a block with one output 13
+//! beside 7 (0.55) and ten outputs with their proofs 31 beside 8 (0.3). An output costs some 2 of them:
+//! its proof is hashed, made digits, and looked through by the JSON library for what must be escaped.
+//!
 //! The keys are the answer to why member stays behind: a hundred of them cannot be read and looked up
 //! in the tenth of a request that 0.9 would leave.
 

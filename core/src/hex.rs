@@ -2,11 +2,12 @@
 
 /// Lower-case digits, two for each byte.
 pub(crate) fn encode(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    let digits = digits.map(|digit| char::from(DIGITS[usize::from(digit)]));
-    let mut text = String::with_capacity(2 * bytes.len());
-    text.extend(digits);
-    text
+    let mut digits = vec![0; 2 * bytes.len()];
+    let (pairs, _) = digits.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [byte >> 4, byte & 0xf].map(|digit| DIGITS[usize::from(digit)]);
+    }
+    String::from_utf8(digits).expect("digits are ASCII")
 }
 
 /// The bytes of an even number of digits of either case; no bytes for no digits.

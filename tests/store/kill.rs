@@ -15,7 +15,7 @@ const DIR: &str = "PEERAGE_TEST_KILL_DIR";
 const ROUNDS: usize = 12;
 
 /// Not a test of its own: what the killed process runs. Writes numbered rows after those that are
-/// there, and prints each number once it is acknowledged.
+/// there, prints each number once it is acknowledged, and has all rows written anew every few times.
 #[test]
 fn writer_to_be_killed() {
     let Some(dir) = std::env::var_os(DIR) else {
@@ -25,7 +25,10 @@ fn writer_to_be_killed() {
     let base = rows.len() as u64;
     let mut acknowledged = CommitSeq(0);
     let mut out = std::io::stdout();
-    loop {
+    for turn in 0_u64.. {
+        if turn % 4 == 3 {
+            open.committer.reclaim();
+        }
         // A window of commits in flight, so that groups form and are cut.
         while open.next <= acknowledged.0 + 16 {
             let n = base + open.next - 1;

@@ -120,7 +120,7 @@ impl Remains {
             });
         }
         let header = Header::decode(rules, rest)?;
-        let rest = &rest[header.encode().len()..];
+        let rest = rest.get(header.encode().len()..).ok_or_else(short)?;
         let body: TransactionBody = decode::read(rules, Format::V3, rest)?;
         let left = slots.iter().filter(|slot| **slot == Slot::Left).count();
         if left != body.outputs.len() || !body.inputs.is_empty() {

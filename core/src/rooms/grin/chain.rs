@@ -1,9 +1,9 @@
 //! The main chain and what stands beside it, and which blocks are known to be bad. Which branch is taken
 //! is decided in `turn`.
 //!
-//! Beside the main
-//! chain are headers whose blocks are missing, blocks of other branches, and blocks whose ancestors are
-//! still missing; all of these are bounded and in memory only. Rule: `process_block` of grin_chain.
+//! Beside the main chain are headers whose blocks are missing, blocks of other branches, and blocks whose
+//! ancestors are still missing; all of these are bounded and in memory only. Rule: `process_block` of
+//! grin_chain.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};

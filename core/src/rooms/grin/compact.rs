@@ -31,7 +31,11 @@ impl Grin {
             }
             return waiters.push(id);
         }
-        if self.store.tip().height() < self.store.tail() + self.horizon() + GRIN_COMPACT_AFTER {
+        let oldest = match self.store.tail() {
+            0 => 0,
+            tail => tail + 1,
+        };
+        if self.store.tip().height() < oldest + self.horizon() + GRIN_COMPACT_AFTER {
             return cx.respond(id, Response::Done);
         }
         self.compacting = Some(vec![id]);
@@ -44,7 +48,8 @@ impl Grin {
 
     /// One step.
     pub(super) fn compact_some(&mut self, cx: &mut Cx<'_, Self>) {
-        let until = self.store.tip().height().saturating_sub(self.horizon());
+        // The block at the horizon stays.
+        let until = self.store.tip().height().saturating_sub(self.horizon() + 1);
         let mut changed = BTreeSet::new();
         for _ in 0..GRIN_COMPACT_BLOCKS {
             if self.store.tail() >= until {

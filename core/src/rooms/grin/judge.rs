@@ -12,6 +12,7 @@ use super::rows::{Row, StoredBlock};
 use super::source::Source;
 use super::turn::{Change, Setback, Step};
 use super::types::{Event, Then, Timer};
+use crate::commons::address::HostAddr;
 use crate::commons::bans::BanReason;
 use crate::cx::Cx;
 use crate::limits::GRIN_BLOCKS_MAX;
@@ -170,6 +171,12 @@ impl Grin {
             }
             Setback::TooDeep(depth) => {
                 cx.event(Event::ReorganisationTooDeep { depth });
+                // Its headers are forgotten, and whoever gave them would be asked for them at once.
+                let from = self.judged.iter().filter_map(|judged| judged.from.peer());
+                let from: Vec<HostAddr> = from.map(|who| who.addr.clone()).collect();
+                for addr in from {
+                    self.rest(cx, &addr);
+                }
                 "too deep a reorganisation".into()
             }
         };

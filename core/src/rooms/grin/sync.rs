@@ -142,7 +142,7 @@ impl Grin {
 
     /// Does not ask a peer for a while, because it did not give what it claims to have. Tells whether
     /// that has happened too often.
-    fn rest(&mut self, cx: &mut Cx<'_, Self>, addr: &HostAddr) -> bool {
+    pub(super) fn rest(&mut self, cx: &mut Cx<'_, Self>, addr: &HostAddr) -> bool {
         let until = cx.now().mono + GRIN_REST;
         let Some(link) = self.links.get_mut(addr) else {
             return false;

@@ -54,7 +54,8 @@ pub(super) fn show(response: &Response) -> Reply {
 
 /// Answers of the original have no `Content-Type`.
 fn pretty<T: Serialize>(body: &T) -> Reply {
-    json(serde_json::to_vec_pretty(body))
+    let mut text = Vec::with_capacity(USUAL_BYTES);
+    json(serde_json::to_writer_pretty(&mut text, body).map(|()| text))
 }
 
 fn compact<T: Serialize>(body: &T) -> Reply {
@@ -69,6 +70,9 @@ fn json(body: serde_json::Result<Vec<u8>>) -> Reply {
 fn bytes(body: Vec<u8>) -> Reply {
     Reply::new(200, Some("application/octet-stream"), Bytes::from(body))
 }
+
+/// Room for most answers.
+const USUAL_BYTES: usize = 4 * 1024;
 
 /// What there is to ask, as release 4.1.1 tells it.
 const INDEX: [&str; 23] = [
@@ -189,7 +193,8 @@ struct OutputBody {
     commit: CommitmentHex,
     spent: bool,
     proof: Option<String>,
-    proof_hash: String,
+    #[serde(serialize_with = "or_empty")]
+    proof_hash: Option<HashHex>,
     block_height: Option<u64>,
     merkle_proof: Option<Hex<Vec<u8>>>,
     mmr_index: u64,
@@ -207,11 +212,19 @@ impl OutputBody {
             commit: of_commitment(output.commitment()),
             spent: view.spent,
             proof: view.proof.then(|| hex::encode(Output::proof(output))),
-            proof_hash: output.proof_hash().to_string(),
+            proof_hash: Some(of_hash(output.proof_hash())),
             block_height: Some(view.height),
             merkle_proof: view.merkle.as_ref().map(|proof| Hex(proof.encode())),
             mmr_index: view.position,
         }
+    }
+}
+
+/// Digits, or an empty text.
+fn or_empty<S: Serializer>(hash: &Option<HashHex>, serializer: S) -> Result<S::Ok, S::Error> {
+    match hash {
+        Some(hash) => hash.serialize(serializer),
+        None => serializer.serialize_str(""),
     }
 }
 
@@ -222,7 +235,7 @@ fn proof(page: &ProofPage) -> OutputBody {
         commit: of_commitment(Commitment::ZERO),
         spent: false,
         proof: None,
-        proof_hash: String::new(),
+        proof_hash: None,
         block_height: None,
         merkle_proof: Some(Hex(page.proof.encode())),
         mmr_index: page.position,

@@ -19,8 +19,8 @@ use crate::scripted::{Script, World, config, operator, responses};
 use crate::time::Duration;
 
 const LAST: u64 = 100;
-/// The horizon of the chain is 20.
-const TAIL: u64 = 80;
+/// The horizon of the chain is 20, and the block at the horizon stays.
+const TAIL: u64 = 79;
 
 /// A chain in which every other block from the twelfth on spends the reward of an earlier one.
 fn busy() -> Arc<[Block]> {
@@ -132,7 +132,7 @@ fn old_blocks_go_and_all_else_stays() {
     let again = Script::restore(config(1), script.durable());
     for mut script in [script, again] {
         assert_eq!(answers(&mut script), before);
-        for block in &blocks[1..=80] {
+        for block in &blocks[1..=79] {
             let name = Name::Height(block.header().height());
             assert_eq!(show(&mut script, name), Response::NotFound);
             assert_eq!(
@@ -236,10 +236,11 @@ fn a_validation_begins_anew_when_blocks_go_under_its_feet() {
     assert_eq!(responses(&outputs), [Response::Done.into()]);
 }
 
-/// Blocks of a branch are announced and given one by one.
-fn offer_all(script: &mut Script, branch: &[Block]) -> Vec<Event> {
+/// Blocks of a branch are announced and given one by one. Tells what happened, and what was asked for
+/// after the last one.
+fn offer_all(script: &mut Script, branch: &[Block]) -> (Vec<Event>, usize) {
     greet(script, 2, chain()[0].header());
-    let mut all = Vec::new();
+    let (mut all, mut asked) = (Vec::new(), 0);
     for block in branch {
         let outputs = between(script, 2, Between::Announce(block.header().clone()));
         all.extend(events(&outputs));
@@ -249,8 +250,9 @@ fn offer_all(script: &mut Script, branch: &[Block]) -> Vec<Event> {
         let outputs = script.reply(id, Response::Blocks(Arc::new([block.clone()])), 2);
         assert_eq!(refusals(&outputs), Vec::<String>::new());
         all.extend(events(&outputs));
+        asked = calls(&outputs).len();
     }
-    all
+    (all, asked)
 }
 
 #[test]
@@ -258,13 +260,13 @@ fn a_reorganisation_goes_as_far_back_as_the_horizon() {
     let blocks = busy();
     let script = compacted();
     let again = Script::restore(config(1), script.durable());
-    let within = Forge::on(RULES, 9, &blocks[..=80]).grow(21, 60);
-    let beyond = Forge::on(RULES, 9, &blocks[..=79]).grow(22, 60);
+    let within = Forge::on(RULES, 9, &blocks[..=79]).grow(22, 60);
+    let beyond = Forge::on(RULES, 9, &blocks[..=78]).grow(23, 60);
     for mut script in [script, again] {
         let mut other = script.clone();
-        let events = offer_all(&mut script, &within.blocks()[81..]);
+        let (events, _) = offer_all(&mut script, &within.blocks()[80..]);
         let turn = Event::Reorganised {
-            depth: 20,
+            depth: 21,
             height: 101,
         };
         assert!(events.contains(&turn), "{events:?}");
@@ -276,12 +278,14 @@ fn a_reorganisation_goes_as_far_back_as_the_horizon() {
         let mut restored = Script::restore(config(1), script.durable());
         assert_eq!(tip(&mut restored).hash, within.state().tip().hash());
 
-        let events = offer_all(&mut other, &beyond.blocks()[80..]);
+        let (events, asked) = offer_all(&mut other, &beyond.blocks()[79..]);
         assert!(
-            events.contains(&Event::ReorganisationTooDeep { depth: 21 }),
+            events.contains(&Event::ReorganisationTooDeep { depth: 22 }),
             "{events:?}"
         );
         assert_eq!(tip(&mut other).hash, blocks[100].hash());
+        // The same blocks are not asked for again and again.
+        assert_eq!(asked, 0);
     }
 }
 

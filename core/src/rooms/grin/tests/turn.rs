@@ -143,7 +143,7 @@ fn a_turn_below_what_was_compacted_meanwhile_is_too_deep() {
     let (_, input) = script.request(operator(), asked);
     script.run(input);
     script.advance(Duration::from_millis(1));
-    assert_eq!(script.gauge("grin_compacted_height"), 80);
+    assert_eq!(script.gauge("grin_compacted_height"), 79);
     let verdict = verify::check(&[job]).remove(0);
     let outputs = script.run(Input::Verdict { id, verdict });
     let deep = Event::ReorganisationTooDeep { depth: 30 };
