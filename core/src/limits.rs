@@ -178,8 +178,12 @@ pub const GRIN_ITEM_BYTES_MAX: usize = 64 * 1024;
 pub const GRIN_SIDE_MAX: usize = 4_096;
 /// Names of blocks that are known to be bad; the oldest make room.
 pub const GRIN_BAD_MAX: usize = 4_096;
-/// Blocks that a reorganisation may take back at once. Ours: it is done while nobody else is served,
-/// at about half a millisecond a block.
+/// Blocks that one step adds to the chain. Ours: a block takes up to half a millisecond.
+pub const GRIN_APPLY_MAX: usize = 2;
+/// Blocks that a change of branches may take back and add while nobody else is served.
+pub const GRIN_TURN_MAX: u64 = 4;
+/// Blocks that a reorganisation may take back at once. Ours: beyond the fourth block it is worked out
+/// elsewhere.
 pub const GRIN_REORG_MAX: usize = 1_000;
 /// Blocks that one step of a long answer looks at.
 pub const GRIN_SLICE_BLOCKS: usize = 16;
@@ -274,7 +278,7 @@ pub const NEWS_MAX: usize = 64;
 pub const CANDIDATES_MAX: usize = 1_024;
 /// Handshakes under way with peers heard of.
 pub const DISCOVERIES_MAX: usize = 8;
-/// Attempts to tell a peer that this node leaves.
+/// Times that a peer is told again that this node leaves, if it did not hear the first time.
 pub const FAREWELLS_MAX: u32 = 3;
 
 const _: () = assert!(

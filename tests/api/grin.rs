@@ -14,7 +14,9 @@ use crate::bare;
 
 /// A node that has the recorded chain.
 fn with_chain() -> Bench {
-    Bench::with(|config| config.grin.import = Some(deck().blocks.clone().into()))
+    let mut bench = Bench::with(|config| config.grin.import = Some(deck().blocks.clone().into()));
+    bench.advance(Duration::from_millis(1));
+    bench
 }
 
 fn get(bench: &mut Bench, target: &str) -> ParsedAnswer {

@@ -18,8 +18,8 @@ pub struct Cluster {
     pub address: HostAddr,
     /// What ties the nodes of a cluster together.
     pub licence: Licence,
-    /// Whose signature a licence must have that comes with `POST /v1/bootstrap`; without, none is
-    /// taken.
+    /// Whose signature a licence must have that comes with `POST /v1/bootstrap` or
+    /// `PUT /v1/license`; without, none is taken.
     pub licence_key: Option<PublicKey>,
     /// Bearer tokens that always hold.
     pub tokens: Vec<FixedToken>,

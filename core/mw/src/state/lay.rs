@@ -4,7 +4,6 @@ use super::check::Invalid;
 use super::{ChainState, Sums};
 use crate::curve;
 use crate::remains::{Remains, Slot};
-use crate::rules::Rules;
 
 impl ChainState {
     /// Lays what is left of the next block.
@@ -63,7 +62,7 @@ impl ChainState {
     /// What the chain's sums are once the last remains are laid.
     fn sums_after(&self, remains: &Remains) -> Result<Sums, Invalid> {
         let left = remains.outputs().map(|output| output.commitment());
-        let reward = curve::unblinded(Rules::reward(0))?;
+        let reward = curve::reward()?;
         let excesses = remains.kernels().map(|kernel| kernel.excess());
         Ok(Sums {
             unspent: curve::sum(left.chain([self.sums.unspent]), [reward])?,

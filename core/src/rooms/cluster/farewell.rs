@@ -107,10 +107,54 @@ impl Cluster {
         }
     }
 
-    /// What a node that has left tells whoever still counts it in, and whom it does not know: its
-    /// own farewell and nothing else. A handshake may have ended well on the other side only, and
-    /// nobody else would ever tell that side.
-    pub(super) fn last_words(&self, question: &Digest) -> Digest {
+    /// What a node that has left tells whoever still counts it in, and whom it does not know or had
+    /// deleted: its own farewell and nothing else. A handshake may have ended well on the other side
+    /// only, and nobody else would ever tell that side.
+    pub(super) fn say_last_words(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: RequestId,
+        question: Arc<Digest>,
+    ) {
+        // Who asks may remember more of this node than the node does, and would not believe it.
+        let forgotten = question.records.iter().find(|it| self.has_forgotten(it));
+        match forgotten.cloned() {
+            Some(record) if self.news < NEWS_MAX => {
+                self.news += 1;
+                let job = VerifyJob::Signatures([record.signed_by(self.public_key)].into());
+                let record = Arc::new(record);
+                let then = Then::Reminded {
+                    id,
+                    question,
+                    record,
+                };
+                cx.verify(job, then);
+            }
+            Some(_) | None => {
+                let words = Arc::new(self.last_words(&question));
+                cx.respond(id, Response::Gossip(words));
+            }
+        }
+    }
+
+    /// It was checked whether this node once said what it is reminded of.
+    pub(super) fn reminded(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        id: RequestId,
+        question: &Digest,
+        record: &Record,
+        genuine: bool,
+    ) {
+        self.news -= 1;
+        if genuine {
+            self.update(cx, record);
+        }
+        let words = Arc::new(self.last_words(question));
+        cx.respond(id, Response::Gossip(words));
+    }
+
+    fn last_words(&self, question: &Digest) -> Digest {
         let mut digest = Digest {
             from: self.announcement.peer_id,
             to: question.from,

@@ -129,11 +129,9 @@ impl Cluster {
             let before = core::mem::replace(&mut self.own.name, name);
             before != self.own.name
         });
-        let returns = self.own.left_s.take().is_some();
-        if returns {
+        if self.own.left_s.is_some() {
             self.begin_anew(cx);
-        }
-        if returns || (renamed && self.own_stored) {
+        } else if renamed && self.own_stored {
             self.own.version += 1;
         }
         self.put_own(cx);

@@ -4,7 +4,7 @@
 //! Rules: cluster API, `GET`, `PUT` and `DELETE /v1/peers`.
 
 use super::failure::{Code, Failure, NO_PEER};
-use super::handshake::is_member_banned;
+use super::handshake::{LEFT, is_member_banned};
 use super::record::Record;
 use super::types::{
     AddPeer, Deactivated, Identity, Member, Own, PeerStatus, PeerView, Response, Row, Tombstone,
@@ -111,7 +111,9 @@ impl Cluster {
     pub(super) fn status(&self, cx: &Cx<'_, Self>) -> Response {
         let limit = cx.config().cluster.unreachable_after;
         let now = cx.now().mono;
-        let peers = self.members.keys().map(|id| {
+        let members = self.members.iter();
+        let shown = members.filter(|(_, member)| !is_member_banned(cx, member));
+        let peers = shown.map(|(id, _)| {
             let reach = self.reach.get(id);
             PeerStatus {
                 peer_id: *id,
@@ -124,14 +126,13 @@ impl Cluster {
 
     // --- Taking in ---
 
-    /// Stores a peer whose handshake succeeded, or what is new of one that is known. `name` is what
-    /// an operator calls it, `number` that of its hello, 0 if the handshake was ours.
+    /// Stores a peer whose handshake succeeded, or what is new of one that is known. `number` is
+    /// that of its hello, 0 if the handshake was ours.
     pub(super) fn take(
         &mut self,
         cx: &mut Cx<'_, Self>,
         record: &Record,
         address: &HostAddr,
-        name: Option<String>,
         number: u64,
     ) {
         let id = record.peer_id;
@@ -141,7 +142,7 @@ impl Cluster {
             cx.put(Row::Tombstone(id, None));
         }
         self.candidates.remove(&id);
-        let mut member = match self.members.remove(&id) {
+        let member = match self.members.remove(&id) {
             Some(mut known) => {
                 self.part(cx, &known);
                 // An address that an operator gave stays until the peer says that it has moved.
@@ -172,9 +173,6 @@ impl Cluster {
                 }
             }
         };
-        if let Some(name) = name {
-            member.name = name;
-        }
         let reach = Reach {
             seen: Some(now.wall),
             since: now.mono,
@@ -192,14 +190,17 @@ impl Cluster {
         self.arm_gossip(cx);
     }
 
-    /// Heeds what an operator said of a peer that had come by itself before its add was done.
+    /// Heeds what an operator said of a peer that is here by now, perhaps because it came by itself.
     pub(super) fn heed(&mut self, cx: &mut Cx<'_, Self>, id: PeerId, add: AddPeer) {
         let Some(mut member) = self.members.get(&id).cloned() else {
             return;
         };
-        self.part(cx, &member);
-        cx.acquaint(&add.address, member.record.public_key);
-        member.address = add.address.to_string();
+        let address = add.address.to_string();
+        if member.address != address {
+            self.part(cx, &member);
+            cx.acquaint(&add.address, member.record.public_key);
+            member.address = address;
+        }
         if let Some(name) = add.name {
             member.name = name;
         }
@@ -207,14 +208,27 @@ impl Cluster {
         self.members.insert(id, member);
     }
 
-    /// Takes what a known peer says of itself by now. Its signature was checked.
+    /// Takes what a known peer says of itself by now, one that is gone, or this node before it lost
+    /// its disk. The signature was checked.
     pub(super) fn update(&mut self, cx: &mut Cx<'_, Self>, record: &Record) -> bool {
+        if self.is_news(record).is_none() {
+            return false;
+        }
+        if record.peer_id == self.announcement.peer_id {
+            // What it says by now is to be newer than what it said before its disk was lost.
+            self.own.version = record.version.saturating_add(1);
+            self.put_own(cx);
+            return true;
+        }
+        if let Some(gone) = self.tombstones.get_mut(&record.peer_id) {
+            // Others count it in, and may have nobody else to hear it from.
+            gone.record = record.clone();
+            cx.put(Row::Tombstone(record.peer_id, Some(Box::new(gone.clone()))));
+            return true;
+        }
         let Some(member) = self.members.get(&record.peer_id) else {
             return false;
         };
-        if record.version <= member.record.version {
-            return false;
-        }
         if !record.is_active() {
             cx.event(Event::ClusterPeerLeft {
                 peer: record.peer_id,
@@ -258,6 +272,9 @@ impl Cluster {
         if let Some(name) = name.filter(|name| *name != peer.name) {
             peer.name.clone_from(&name);
             if peer.is_local {
+                if self.own.left_s.is_some() {
+                    return Err(LEFT);
+                }
                 self.own.name = name;
                 self.own.version += 1;
                 self.put_own(cx);
@@ -314,8 +331,11 @@ impl Cluster {
     }
 
     /// A node that has left and comes back knows nobody: its former peers remember its farewell, and
-    /// would not listen to it before it shakes hands again.
+    /// would not listen to it before it shakes hands again. The caller writes what it is by now.
     pub(super) fn begin_anew(&mut self, cx: &mut Cx<'_, Self>) {
+        self.own.left_s = None;
+        self.own.version += 1;
+        self.own.address = cx.config().cluster.address.to_string();
         for (id, member) in core::mem::take(&mut self.members) {
             self.part(cx, &member);
             cx.put(Row::Member(id, None));
@@ -335,6 +355,7 @@ impl Cluster {
         self.candidates.remove(&id);
         cx.put(Row::Member(id, None));
         let tombstone = Tombstone {
+            deleted: left.is_none(),
             record: left.unwrap_or(member.record),
             hello: member.hello,
             since_s: cx.now().wall.as_secs(),

@@ -149,7 +149,8 @@ impl Room for Cluster {
 
     fn start(&mut self, cx: &mut Cx<'_, Self>) {
         let address = cx.config().cluster.address.to_string();
-        if self.own.address != address {
+        // Who has left said its last words.
+        if self.own.left_s.is_none() && self.own.address != address {
             self.own.address = address;
             self.own.version += 1;
             self.put_own(cx);
@@ -223,6 +224,7 @@ impl Room for Cluster {
             | Then::Learned { .. }
             | Then::Licensed { .. }
             | Then::Relicensed { .. }
+            | Then::Reminded { .. }
             | Then::Welcomed { .. } => unreachable!("checks are not calls"),
         }
     }
@@ -249,6 +251,11 @@ impl Room for Cluster {
             } => self.learned(cx, id, &digest, (checked, credential), &good),
             Then::Licensed { id, bootstrap } => self.licensed(cx, id, bootstrap, all),
             Then::Relicensed { id, licence } => self.relicensed(cx, id, &licence, all),
+            Then::Reminded {
+                id,
+                question,
+                record,
+            } => self.reminded(cx, id, &question, &record, all),
             Then::Welcomed { peer, welcome } => self.welcomed(cx, peer, &welcome, all),
             Then::Farewell { .. }
             | Then::Gossiped { .. }

@@ -18,7 +18,7 @@ impl Node {
 impl Grin {
     /// The state after the last block of the main chain.
     #[must_use]
-    pub const fn chain(&self) -> &ChainState {
+    pub fn chain(&self) -> &ChainState {
         self.store.state()
     }
 

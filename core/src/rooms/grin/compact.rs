@@ -89,7 +89,7 @@ impl Store {
         if !self.applied.is_empty() {
             return Err(Invalid::Orphan);
         }
-        self.state.lay(&remains)?;
+        self.state_mut().lay(&remains)?;
         let header = remains.header();
         self.heights.insert(header.hash(), header.height());
         self.remains.push(remains);

@@ -3,7 +3,7 @@
 //!
 //! | part | decides |
 //! |---|---|
-//! | `chain` | which branch is the chain |
+//! | `chain`, `turn` | what there is, and which branch of it is the chain |
 //! | `judge` | what becomes of a block, and what follows from it |
 //! | `sync` | what is missing, and whom to ask for it |
 //! | `tend`, `links`, `book` | who is linked, and what is known of peers |
@@ -39,6 +39,7 @@ mod sync;
 mod tend;
 #[cfg(test)]
 mod tests;
+mod turn;
 pub mod types;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -52,7 +53,7 @@ pub use types::{Event, Request, Response, Then, Timer};
 use self::book::Book;
 use self::chain::Store;
 use self::dandelion::Dandelion;
-use self::judge::Import;
+use self::judge::{Import, Judged};
 use self::links::Links;
 use self::look::failed;
 use self::mine::Mining;
@@ -60,6 +61,7 @@ use self::pool::Pool;
 use self::rows::{StoredBlock, StoredRemains, StoredTransaction};
 use self::scan::Scans;
 use self::sync::Sync;
+use self::turn::Turn;
 use self::types::{Ask, Between};
 use crate::access::Access;
 use crate::commons::Notice;
@@ -101,6 +103,12 @@ pub struct Grin {
     book: Book,
     sync: Sync,
     import: Option<Import>,
+    /// Blocks that wait for the chain to come to them.
+    judged: Vec<Judged>,
+    /// Another branch that is being worked out.
+    turning: Option<Turn>,
+    /// Whether the chain has changed and others have not yet been told.
+    moved: bool,
     mining: Option<Mining>,
     scans: Scans,
     /// Who waits for the chain to be compacted, while it is.
@@ -134,6 +142,9 @@ impl Room for Grin {
             book: Book::default(),
             sync: Sync::default(),
             import: None,
+            judged: Vec::new(),
+            turning: None,
+            moved: false,
             mining,
             scans: Scans::default(),
             compacting: None,
@@ -180,6 +191,7 @@ impl Room for Grin {
             Then::BlocksChecked { .. }
             | Then::HeadersChecked { .. }
             | Then::Replayed
+            | Then::Turned
             | Then::Rewarded(_)
             | Then::Searched(_)
             | Then::TransactionsChecked(_) => unreachable!("work is no call"),
@@ -191,11 +203,12 @@ impl Room for Grin {
             unreachable!("the room has work done and nothing else checked");
         };
         match then {
-            Then::BlocksChecked { from, blocks } => self.blocks_checked(cx, from, &blocks, &done),
+            Then::BlocksChecked { from, blocks } => self.blocks_checked(cx, from, blocks, &done),
             Then::HeadersChecked { from, headers } => {
                 self.headers_checked(cx, &from, &headers, &done);
             }
             Then::Replayed => self.replayed(cx, done),
+            Then::Turned => self.turned(cx, done),
             Then::Rewarded(attempt) => self.rewarded(cx, attempt, done),
             Then::Searched(attempt) => self.searched(cx, attempt, done),
             Then::TransactionsChecked(arrivals) => {
@@ -211,6 +224,7 @@ impl Room for Grin {
 
     fn timer(&mut self, cx: &mut Cx<'_, Self>, timer: Timer) {
         match timer {
+            Timer::Advance => self.advance(cx),
             Timer::Compact => self.compact_some(cx),
             Timer::Mine => self.mine(cx),
             Timer::Monitor => self.monitor(cx),

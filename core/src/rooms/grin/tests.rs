@@ -5,6 +5,7 @@ mod compact;
 mod exchange;
 mod liars;
 mod transactions;
+mod turn;
 
 use std::sync::{Arc, OnceLock};
 

@@ -430,6 +430,8 @@ pub enum Then {
     },
     /// A validation has come a step further.
     Replayed,
+    /// Another branch is worked out.
+    Turned,
     /// A reward is made, in this attempt at a block.
     Rewarded(u64),
     /// A block was searched for, in this attempt.
@@ -454,6 +456,8 @@ pub struct Arrival {
 /// Why to wake up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
+    /// The chain is still on its way to the branch with the most work.
+    Advance,
     /// More of the chain is to be compacted.
     Compact,
     /// The next block of our own is due.
