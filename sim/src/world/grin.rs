@@ -3,6 +3,7 @@
 use peerage_core::limits::Limits;
 use peerage_core::rooms::grin;
 use peerage_core::rooms::grin::types::{Between, Hello};
+use peerage_core::rows::Record as _;
 use peerage_core::time::{Instant, Now};
 use peerage_core::{
     Event as Told, Input, Listener, Node, Output, Part, Request, Response, Row, Trust,
@@ -147,7 +148,17 @@ impl World {
         let kept = if let Output::Commit { rows, .. } = output {
             chains.written(node, rows.iter())
         } else if let Some((work, hash)) = shown(output) {
-            chains.told(node, work, hash)
+            let height = chains.ledger.block(&hash).map(|it| it.header().height());
+            let told = chains.told(node, work, hash);
+            let host = &self.hosts[node as usize];
+            let durable = height.is_none_or(|height| {
+                let key = grin::Row::Block(height, None).key();
+                height == 0 || host.disk.holds(&key) || host.promises.deleted(&key)
+            });
+            match durable || !audited {
+                true => told,
+                false => told.and(Err(format!("others are told of {hash}, not durable"))),
+            }
         } else {
             Ok(())
         };
