@@ -40,6 +40,7 @@ use peerage_core::commons::network::ChainwebVersion;
 use peerage_core::config::Sessions;
 use peerage_core::config::cluster::{FixedClient, Scopes};
 use peerage_core::rooms::chainweb_mempool::command::Command;
+use peerage_core::rooms::grin::forge::Forge;
 use peerage_core::secret::SecretDigest;
 use peerage_io::{Running, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,6 +51,7 @@ const CONNECTIONS: usize = 32;
 const PEERS: usize = 64;
 const MEMBERS: usize = 100;
 const LOOKUPS: usize = 20;
+const BLOCKS: u64 = 60;
 const CLIENT: &str = "bench";
 const SECRET: &str = "bench-secret";
 
@@ -84,11 +86,22 @@ fn main() {
         "{:16}{:>8}{:>8}{:>8}{:>10}{:>8}{:>8}",
         "request", "bare", "node", "ratio", "bare", "node", "ratio"
     );
+    clients.block_on(import(node.api_addr()));
     let token = clients.block_on(token(node.api_addr()));
     let peers =
         format!("GET /v1/peers HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\r\n");
     let with_token = ("GET with token", peers.into_bytes());
-    for (name, request) in requests(&wires).into_iter().chain([with_token]) {
+    let grin = [
+        ("GET block", "blocks/30"),
+        ("GET outputs 10", "txhashset/outputs?max=10"),
+        ("GET status", "status"),
+    ];
+    let grin = grin.map(|(name, path)| {
+        let request = format!("GET /v1/{path} HTTP/1.1\r\nhost: bench\r\n\r\n");
+        (name, request.into_bytes())
+    });
+    let requests = requests(&wires).into_iter();
+    for (name, request) in requests.chain([with_token]).chain(grin) {
         let answer = clients.block_on(once(node.api_addr(), &request));
         let bare = servers.block_on(bare(answer));
         let measure = |addr| {
@@ -162,6 +175,9 @@ async fn start(data: &std::path::Path) -> Running {
         scopes: Scopes::PEERS_READ,
     }];
     settings.known_peers = (0..PEERS).map(info).collect();
+    let forge = Forge::new(settings.grin.rules, 1).grow(BLOCKS as usize, 60);
+    settings.grin.import = Some(forge.blocks().into());
+    settings.grin.links_max = 0;
     settings.sessions = Sessions {
         cut_max: 0,
         mempool_max: 0,
@@ -181,6 +197,15 @@ async fn fill(api: SocketAddr, wires: &[String]) {
         "{}",
         String::from_utf8_lossy(&answer)
     );
+}
+
+/// Waits until the node has taken in its blocks.
+async fn import(api: SocketAddr) {
+    let request = b"GET /v1/chain HTTP/1.1\r\nhost: bench\r\n\r\n";
+    let height = format!("\"height\": {BLOCKS},");
+    while find(&once(api, request).await, height.as_bytes()).is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// A bearer token that the node has made and signed.

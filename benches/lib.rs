@@ -10,7 +10,7 @@ use peerage_core::rooms::chainweb_mempool::command::Command;
 use peerage_core::rooms::chainweb_mempool::sign::Draft;
 use peerage_core::rooms::chainweb_mempool::{self, ChainId, Query};
 use peerage_core::rooms::chainweb_peers;
-use peerage_core::time::{Instant, Now, WallTime};
+use peerage_core::time::{Duration, Instant, Now, WallTime};
 use peerage_core::{
     Answer, Caller, Config, Input, Listener, Node, Outbox, Output, Request, RequestId, Response,
     Seed, VersionHeader, verify,
@@ -136,7 +136,7 @@ impl Bench {
                         jobs.push(job);
                     }
                     Output::Commit { seq, .. } => self.feed(Input::Persisted { upto: seq }),
-                    Output::Abandon { .. } | Output::Event(_) => {}
+                    Output::Abandon { .. } | Output::Event(_) | Output::Reclaim => {}
                 }
             }
             for (id, verdict) in checks.into_iter().zip(verify::check(&jobs)) {
@@ -144,6 +144,18 @@ impl Bench {
             }
         }
         answer
+    }
+
+    /// Lets so much time pass, with everything that the node does in it.
+    pub fn wait(&mut self, time: Duration) {
+        self.settle();
+        let end = self.now.mono + time;
+        while let Some(at) = self.node.poll_timeout().filter(|at| *at <= end) {
+            self.now.wall = self.now.wall + at.since(self.now.mono);
+            self.now.mono = at.max(self.now.mono);
+            self.feed(Input::Tick);
+            self.settle();
+        }
     }
 
     fn feed(&mut self, input: Input) {

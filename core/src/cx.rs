@@ -181,6 +181,11 @@ impl<R: Room> Cx<'_, R> {
         self.shared.journal.put_lazily(row.into().into());
     }
 
+    /// Has the room of deleted and replaced rows given back.
+    pub fn reclaim(&mut self) {
+        self.shared.staged.push((R::SCOPE, Output::Reclaim));
+    }
+
     /// Sets a deadline, in place of an earlier one of that name.
     pub fn arm(&mut self, timer: R::Timer, after: Duration) {
         self.shared

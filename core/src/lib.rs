@@ -66,7 +66,7 @@
 //!                 }
 //!                 inputs.push_back(Input::Persisted { upto: seq });
 //!             }
-//!             Output::Abandon { .. } | Output::Event(_) => {}
+//!             Output::Abandon { .. } | Output::Event(_) | Output::Reclaim => {}
 //!         }
 //!     }
 //!     // A real driver sleeps until then, or until something else happens.

@@ -178,8 +178,12 @@ pub const GRIN_ITEM_BYTES_MAX: usize = 64 * 1024;
 pub const GRIN_SIDE_MAX: usize = 4_096;
 /// Names of blocks that are known to be bad; the oldest make room.
 pub const GRIN_BAD_MAX: usize = 4_096;
-/// Blocks that a reorganisation may take back at once. Ours: it is done while nobody else is served,
-/// at about half a millisecond a block.
+/// Blocks that one step adds to the chain. Ours: a block takes up to half a millisecond.
+pub const GRIN_APPLY_MAX: usize = 2;
+/// Blocks that a change of branches may take back and add while nobody else is served.
+pub const GRIN_TURN_MAX: u64 = 4;
+/// Blocks that a reorganisation may take back at once. Ours: beyond the fourth block it is worked out
+/// elsewhere.
 pub const GRIN_REORG_MAX: usize = 1_000;
 /// Blocks that one step of a long answer looks at.
 pub const GRIN_SLICE_BLOCKS: usize = 16;
@@ -195,7 +199,12 @@ pub const GRIN_OUTPUTS_MAX: u64 = 10_000;
 pub const GRIN_IDS_MAX: usize = 4_096;
 /// Blocks that one step of a validation replays.
 pub const GRIN_REPLAY_BLOCKS: usize = 64;
-/// Requests that wait for one validation.
+/// Blocks that one step of a compaction takes. Ours: each may change a row for each of its inputs.
+pub const GRIN_COMPACT_BLOCKS: usize = 8;
+/// Blocks by which a chain must have grown beyond the horizon to be compacted again. Source: Grin
+/// `compact`.
+pub const GRIN_COMPACT_AFTER: u64 = 60;
+/// Requests that wait for one validation, or for one compaction.
 pub const GRIN_WAITERS_MAX: usize = 64;
 /// Bytes of a pushed transaction: hexadecimal digits in JSON.
 pub const GRIN_PUSH_BYTES_MAX: usize = 512 * 1024;

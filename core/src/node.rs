@@ -198,7 +198,7 @@ impl Node {
         &mut self.shared.commons.peers
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) const fn rooms(&self) -> &Rooms {
         &self.rooms
     }
@@ -464,6 +464,7 @@ impl Node {
             Output::Abandon { .. }
             | Output::Commit { .. }
             | Output::Event(_)
+            | Output::Reclaim
             | Output::Verify { .. } => {}
         }
         out.push(output);

@@ -47,6 +47,9 @@ pub enum Output {
         /// What to write.
         rows: Vec<Row>,
     },
+    /// Give back the room that deleted and replaced rows take, once the commits so far are durable.
+    /// A driver that cannot may leave it.
+    Reclaim,
     /// Worth counting, logging or asserting on. Changes nothing.
     Event(Event),
 }
@@ -57,7 +60,11 @@ impl Output {
         let owned = match self {
             Self::Respond { response, .. } => response.byte_size(),
             Self::Call { request, .. } => request.byte_size(),
-            Self::Abandon { .. } | Self::Commit { .. } | Self::Event(_) | Self::Verify { .. } => 0,
+            Self::Abandon { .. }
+            | Self::Commit { .. }
+            | Self::Event(_)
+            | Self::Reclaim
+            | Self::Verify { .. } => 0,
         };
         size_of::<Self>() + owned
     }

@@ -197,6 +197,7 @@ impl Script {
                 }
                 Output::Call { .. }
                 | Output::Abandon { .. }
+                | Output::Reclaim
                 | Output::Verify { .. }
                 | Output::Event(_) => {}
             }
@@ -218,6 +219,7 @@ impl Script {
                 Output::Respond { .. }
                 | Output::Call { .. }
                 | Output::Abandon { .. }
+                | Output::Reclaim
                 | Output::Event(_) => None,
             };
             if let Some(input) = input {
@@ -331,6 +333,7 @@ pub(crate) fn responses(outputs: &[Output]) -> Vec<Response> {
         Output::Respond { response, .. } => Some(response.clone()),
         Output::Call { .. }
         | Output::Abandon { .. }
+        | Output::Reclaim
         | Output::Verify { .. }
         | Output::Commit { .. }
         | Output::Event(_) => None,
@@ -343,6 +346,7 @@ pub(crate) fn calls(outputs: &[Output]) -> Vec<(CallId, Endpoint, Request)> {
         Output::Call { id, to, request } => Some((*id, (**to).clone(), request.clone())),
         Output::Respond { .. }
         | Output::Abandon { .. }
+        | Output::Reclaim
         | Output::Verify { .. }
         | Output::Commit { .. }
         | Output::Event(_) => None,
@@ -355,6 +359,7 @@ pub(crate) fn events(outputs: &[Output]) -> Vec<&'static str> {
         Output::Event(event) => Some(event.name()),
         Output::Respond { .. }
         | Output::Abandon { .. }
+        | Output::Reclaim
         | Output::Verify { .. }
         | Output::Commit { .. }
         | Output::Call { .. } => None,
@@ -465,6 +470,7 @@ impl World {
                     );
                 }
                 Output::Abandon { .. }
+                | Output::Reclaim
                 | Output::Verify { .. }
                 | Output::Commit { .. }
                 | Output::Event(_) => {}

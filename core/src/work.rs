@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use peerage_mw::{
-    Block, ChainState, Coinbase, Fault, Invalid, Job, KeyIndex, Miner, Rules, Verifier,
-    WalletError, check,
+    Applied, Block, ChainState, Coinbase, Fault, Invalid, Job, KeyIndex, Miner, Remains, Rules,
+    Verifier, WalletError, check,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -28,7 +28,18 @@ pub enum Work {
     Replay {
         /// The state before them.
         from: Arc<ChainState>,
+        /// What is left of the first of them.
+        remains: Arc<[Remains]>,
         /// The blocks, in order.
+        blocks: Arc<[Block]>,
+    },
+    /// Blocks of another branch.
+    Turn {
+        /// The state after the branch at hand.
+        from: Arc<ChainState>,
+        /// What of it is to be taken back, the newest first.
+        back: Arc<[Applied]>,
+        /// The blocks of the other one, in order.
         blocks: Arc<[Block]>,
     },
     /// A block's reward.
@@ -58,8 +69,19 @@ pub enum Done {
     Replayed(Result<Arc<ChainState>, Invalid>),
     /// For [`Work::Reward`].
     Rewarded(Result<Arc<Coinbase>, WalletError>),
+    /// For [`Work::Turn`], or which block does not fit and why.
+    Turned(Result<Turned, (usize, Invalid)>),
     /// For [`Work::Search`]: the block, or where to go on.
     Searched(Result<Block, Arc<Miner>>),
+}
+
+/// What comes of another branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turned {
+    /// The state after its last block.
+    pub state: Arc<ChainState>,
+    /// What applying its blocks gave.
+    pub applied: Arc<[Applied]>,
 }
 
 impl PartialEq for Done {
@@ -68,13 +90,19 @@ impl PartialEq for Done {
             (Self::Checked(one), Self::Checked(other)) => one == other,
             (Self::Replayed(one), Self::Replayed(other)) => one == other,
             (Self::Rewarded(one), Self::Rewarded(other)) => one == other,
+            (Self::Turned(one), Self::Turned(other)) => one == other,
             (Self::Searched(Ok(one)), Self::Searched(Ok(other))) => one == other,
             (Self::Searched(Err(one)), Self::Searched(Err(other))) => {
                 one.digest() == other.digest()
             }
-            (Self::Checked(_) | Self::Replayed(_) | Self::Rewarded(_) | Self::Searched(_), _) => {
-                false
-            }
+            (
+                Self::Checked(_)
+                | Self::Replayed(_)
+                | Self::Rewarded(_)
+                | Self::Searched(_)
+                | Self::Turned(_),
+                _,
+            ) => false,
         }
     }
 }
@@ -94,10 +122,26 @@ impl Work {
                     hash.update(job.digest().0);
                 }
             }
-            Self::Replay { from, blocks } => {
+            Self::Replay {
+                from,
+                remains,
+                blocks,
+            } => {
                 hash.update([1]);
                 hash.update(from.rules().chain.name());
                 hash.update(from.digest().0);
+                for remains in remains.iter() {
+                    hash.update(remains.digest().0);
+                }
+                for block in blocks.iter() {
+                    hash.update(block.digest().0);
+                }
+            }
+            Self::Turn { from, back, blocks } => {
+                hash.update([4]);
+                hash.update(from.rules().chain.name());
+                hash.update(from.digest().0);
+                hash.update((back.len() as u64).to_be_bytes());
                 for block in blocks.iter() {
                     hash.update(block.digest().0);
                 }
@@ -122,7 +166,10 @@ impl Work {
     pub fn weight(&self) -> usize {
         match self {
             Self::Check { jobs, .. } => jobs.iter().map(weight_of).sum(),
-            Self::Replay { blocks, .. } => blocks.len() * BLOCK,
+            Self::Replay {
+                remains, blocks, ..
+            } => (remains.len() + blocks.len()) * BLOCK,
+            Self::Turn { back, blocks, .. } => (back.len() + blocks.len()) * BLOCK,
             Self::Reward { .. } => REWARD,
             Self::Search { attempts, .. } => *attempts as usize,
         }
@@ -135,7 +182,12 @@ impl Work {
             Self::Check { rules, jobs } => {
                 Done::Checked(check(&mut Verifier::new(*rules), jobs).into())
             }
-            Self::Replay { from, blocks } => Done::Replayed(replay(from, blocks)),
+            Self::Replay {
+                from,
+                remains,
+                blocks,
+            } => Done::Replayed(replay(from, remains, blocks)),
+            Self::Turn { from, back, blocks } => Done::Turned(turn(from, back, blocks)),
             Self::Reward { purse, key, fees } => {
                 Done::Rewarded(purse.wallet().coinbase(*key, *fees).map(Arc::new))
             }
@@ -155,6 +207,7 @@ impl Done {
         match self {
             Self::Checked(verdicts) => verdicts.iter().all(Result::is_ok),
             Self::Replayed(result) => result.is_ok(),
+            Self::Turned(result) => result.is_ok(),
             Self::Rewarded(result) => result.is_ok(),
             Self::Searched(result) => result.is_ok(),
         }
@@ -172,7 +225,9 @@ pub(crate) fn run_all(works: &[&Work]) -> Vec<Done> {
                 let share = verdicts.by_ref().take(jobs.len());
                 Done::Checked(share.collect())
             }
-            Work::Replay { .. } | Work::Reward { .. } | Work::Search { .. } => work.run(),
+            Work::Replay { .. } | Work::Reward { .. } | Work::Search { .. } | Work::Turn { .. } => {
+                work.run()
+            }
         })
         .collect()
 }
@@ -199,12 +254,34 @@ fn checked_together(works: &[&Work]) -> Vec<Result<(), Fault>> {
     verdicts
 }
 
-fn replay(from: &ChainState, blocks: &[Block]) -> Result<Arc<ChainState>, Invalid> {
+fn replay(
+    from: &ChainState,
+    remains: &[Remains],
+    blocks: &[Block],
+) -> Result<Arc<ChainState>, Invalid> {
     let mut state = from.clone();
+    for remains in remains {
+        state.lay(remains)?;
+    }
     for block in blocks {
         let _ = state.apply(block)?;
     }
     Ok(Arc::new(state))
+}
+
+fn turn(from: &ChainState, back: &[Applied], blocks: &[Block]) -> Result<Turned, (usize, Invalid)> {
+    let mut state = from.clone();
+    for applied in back {
+        state.undo(applied.clone());
+    }
+    let mut applied = Vec::with_capacity(blocks.len());
+    for (at, block) in blocks.iter().enumerate() {
+        applied.push(state.apply(block).map_err(|why| (at, why))?);
+    }
+    Ok(Turned {
+        state: Arc::new(state),
+        applied: applied.into(),
+    })
 }
 
 // Elementary checks that these are worth; from measurements.

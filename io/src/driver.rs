@@ -201,6 +201,11 @@ impl Driver {
         for output in outbox.drain() {
             match output {
                 Output::Commit { seq, rows } => commit(store.as_ref(), seq, rows),
+                Output::Reclaim => {
+                    if let Some(store) = store {
+                        store.reclaim();
+                    }
+                }
                 Output::Respond { id, response } if own == Some(id) => todo.own = Some(response),
                 Output::Respond { id, response } => {
                     if let Some(sender) = waiting.remove(&id) {
@@ -241,7 +246,7 @@ impl Driver {
                         .expect("the driver is equipped")
                         .submit(id, job);
                 }
-                Output::Commit { .. } | Output::Respond { .. } => {}
+                Output::Commit { .. } | Output::Reclaim | Output::Respond { .. } => {}
             }
         }
         if rearm {

@@ -146,10 +146,12 @@ pub(crate) enum Grin {
     Balance(GrinNode),
     /// Spend a coin to the wallet itself, over a node's API
     #[command(after_help = "\
-Without --amount one coin moves as it is; with it, coins are spent until they suffice, and the \
-change comes back as a second coin. Prints the kernel's excess, by which the node tells where it is:
+Without --amount one coin moves whole, less the fee; with it, coins are spent until they suffice, and \
+the change comes back as a second coin. The oldest coins go first, but for those that payments spend \
+which wait for a block. Prints one line of JSON. Its `kernel` is what the node knows the payment by: \
+this answers null until a block has it, and then where it is.
 
-  curl http://127.0.0.1:1848/v1/chain/kernels/EXCESS")]
+  curl http://127.0.0.1:1848/v1/chain/kernels/KERNEL")]
     Spend(GrinSpend),
 }
 
@@ -189,10 +191,10 @@ pub(crate) struct GrinNode {
 pub(crate) struct GrinSpend {
     #[command(flatten)]
     pub(crate) node: GrinNode,
-    /// Make a coin of this much [default: all that one coin holds]
+    /// Make a coin of this many grin, such as 1.5 [default: all that one coin holds]
     #[arg(long, value_name = "GRIN", value_parser = grins)]
     pub(crate) amount: Option<Grins>,
-    /// Pay this much [default: what pools ask of stock nodes]
+    /// Pay this many grin to the miner [default: enough for stock nodes of any release]
     #[arg(long, value_name = "GRIN", value_parser = grins)]
     pub(crate) fee: Option<Grins>,
     /// Spend this coin, named by its commitment [default: the oldest]
@@ -239,7 +241,8 @@ pub(crate) struct Keys {
     /// Tell other nodes to call this address [default: that of --p2p; required for 0.0.0.0]
     #[arg(long, env = "PEERAGE_PUBLIC", value_name = "HOST:PORT", value_parser = host_addr)]
     pub(crate) public: Option<HostAddr>,
-    /// Know this peer from the start; may be given often. The id is the peer's `peer_id`
+    /// Know this peer from the start; may be given often, in the variable with commas between. The id
+    /// is the peer's `peer_id`
     #[arg(
         long,
         env = "PEERAGE_PEER",
@@ -259,7 +262,7 @@ pub(crate) struct Keys {
     )]
     pub(crate) private: Option<bool>,
     /// Let the bearer of this token do what the scopes allow in the cluster API: admin, peers.read,
-    /// peers.write and others; may be given often
+    /// peers.write and others; may be given often, in the variable with blanks between
     #[arg(
         long,
         env = "PEERAGE_TOKEN",
@@ -269,7 +272,7 @@ pub(crate) struct Keys {
         value_parser = token
     )]
     pub(crate) token: Vec<TokenArg>,
-    /// Let this client ask the cluster API for tokens; may be given often
+    /// Let this client ask the cluster API for tokens; may be given often, in the variable with blanks between
     #[arg(
         long,
         env = "PEERAGE_CLIENT",
@@ -290,8 +293,8 @@ pub(crate) struct Keys {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     pub(crate) license_max_nodes: Option<u32>,
-    /// Take licences that this key has signed from POST /v1/bootstrap and PUT /v1/license, 64
-    /// hexadecimal digits [default: none are taken]
+    /// Take licences that this key has signed from POST /v1/bootstrap and PUT /v1/license, unless
+    /// --license-id says one; 64 hexadecimal digits [default: none are taken]
     #[arg(long, env = "PEERAGE_LICENSE_KEY", value_name = "HEX", value_parser = public_key)]
     pub(crate) license_key: Option<PublicKey>,
     /// Ask whoever joins the cluster to know the secret in this file, and prove to know it

@@ -62,7 +62,10 @@ fn finish(said: anyhow::Result<String>) -> ExitCode {
             say(&line);
             ExitCode::SUCCESS
         }
-        Err(error) => complain(&error, FAILED),
+        Err(error) => {
+            let code = error.downcast_ref().map_or(FAILED, store_code);
+            complain(&error, code)
+        }
     }
 }
 

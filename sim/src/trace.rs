@@ -81,6 +81,7 @@ pub fn fold_output(fold: &mut Fold, output: &Output) {
                 row.hash(fold);
             }
         }
+        Output::Reclaim => fold.word(22),
         Output::Event(event) => {
             fold.word(21);
             fold.write(event.name().as_bytes());

@@ -482,6 +482,8 @@ impl Bench {
                 self.disk.waiting.push_back((seq, rows));
             }
             Output::Event(event) => self.events.push(event),
+            // A disk of rows takes no more room than they.
+            Output::Reclaim => {}
             Output::Respond { id, response } => {
                 self.reply(Ticket(id.0), Outcome::Dressed(response.encode()));
             }

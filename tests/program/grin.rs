@@ -126,6 +126,30 @@ fn a_mined_coin_is_spent_and_its_block_is_seen() {
     assert_eq!(node.stop("-TERM"), Some(0));
 }
 
+/// A second payment before the next block spends another coin than the first.
+#[test]
+fn payments_do_not_wait_for_each_other() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let node = Node::start(&data, &["--grin-mine", "100ms"]);
+    node.wait_for_height(6);
+    assert_eq!(node.stop("-TERM"), Some(0));
+    let node = Node::start(&data, &["--grin-mine", "1h"]);
+    let mut spent: Vec<Value> = (0..3)
+        .map(|_| node.wallet(&data, &["spend"])["spends"][0].take())
+        .collect();
+    spent.dedup();
+    assert_eq!(spent.len(), 3);
+    assert_eq!(node.get("/v1/pool").1, json!({ "pool_size": 3 }));
+
+    let named = spent[0].as_str().expect("digits");
+    let again = node.wallet_output(&data, &["spend", "--coin", named]);
+    assert_eq!(again.status.code(), Some(1));
+    let why = complaint(&again);
+    assert!(why.contains("an earlier payment of the same coin"), "{why}");
+    assert_eq!(node.stop("-TERM"), Some(0));
+}
+
 #[test]
 fn the_seed_is_made_once_and_said_in_words() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -158,7 +182,7 @@ fn the_seed_is_made_once_and_said_in_words() {
 
     fs::write(data.join("grin.seed"), [1; 31]).expect("a write");
     let spoilt = run(&["grin", "seed", "--data", &shown]);
-    assert_eq!(spoilt.status.code(), Some(1));
+    assert_eq!(spoilt.status.code(), Some(3));
     assert!(
         complaint(&spoilt).contains("31 bytes instead of the 32"),
         "{}",
@@ -328,7 +352,6 @@ fn a_kill_in_a_reorganisation_leaves_one_branch() {
         other.ready["peer_id"].as_str().expect("an id"),
         other.addr("p2p")
     );
-    let (mut old, mut new) = (0, 0);
     for delay in [None, Some(0), Some(1), Some(3), Some(8)] {
         let data = dir.path().join(format!("data-{delay:?}"));
         copy(&origin, &data);
@@ -355,13 +378,8 @@ fn a_kill_in_a_reorganisation_leaves_one_branch() {
             assert_eq!((status, &shown["header"]["hash"]), (200, &block["hash"]));
         }
         assert_eq!(node.get("/v1/chain/validate"), (200, json!({})));
-        match height {
-            30 => old += 1,
-            _ => new += 1,
-        }
         assert_eq!(node.stop("-TERM"), Some(0));
     }
-    assert_eq!(old + new, 5);
     // Left alone, it takes the branch with more work.
     let node = Node::start(&origin, &["--peer", &peer]);
     node.wait_for_height(32);

@@ -2,6 +2,8 @@
 //! must know a secret.
 
 use peerage_core::Secret;
+use peerage_core::mw::Rules;
+use peerage_core::rooms::grin::forge::Forge;
 use peerage_io::{Running, Settings};
 use peerage_tests::generate::grin::deck;
 use peerage_tests::vectors;
@@ -51,6 +53,42 @@ async fn blocks_and_transactions_reach_the_other_node() {
     let connected = api(&first, "GET", "/v1/peers/connected", "").await;
     let address = format!("\"addr\":\"{}\"", second.p2p_addr());
     assert!(connected.body.contains(&address), "{}", connected.body);
+}
+
+/// Work decides, not length: the node with the longer chain gives it up, and has forgotten it after a
+/// restart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_longer_chain_gives_way_to_one_with_more_work() {
+    let dirs = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let rules = Rules::automated_testing();
+    let common = Forge::new(rules, 1).grow(2, 60);
+    let heavy = Forge::on(rules, 2, common.blocks()).grow(6, 1);
+    let long = common.grow(8, 60);
+    let import = |dir: &TempDir, forge: &Forge| {
+        let mut settings = settings(dir.path());
+        settings.grin.import = Some(forge.blocks().into());
+        settings
+    };
+    let first = start(import(&dirs[0], &long)).await;
+    until("the longer chain", async || {
+        tip(&first).await.contains("\"height\": 10")
+    })
+    .await;
+    let mut other = import(&dirs[1], &heavy);
+    let peer = format!("{}@{}", first.identity().fingerprint, first.p2p_addr());
+    other.known_peers = vec![peer.parse().expect("a peer")];
+    let second = start(other).await;
+    until("one chain", async || {
+        let (one, two) = (tip(&first).await, tip(&second).await);
+        one == two && one.contains("\"height\": 8")
+    })
+    .await;
+    let shown = api(&first, "GET", "/v1/blocks/9", "").await;
+    assert_eq!(shown.status, 400);
+    let before = tip(&first).await;
+    first.drain().await.expect("a gentle stop");
+    let again = start(settings(dirs[0].path())).await;
+    assert_eq!(tip(&again).await, before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 mod callee;
 mod cluster;
 mod grin;
+mod grin_compact;
 mod grin_miners;
 mod limits;
 mod peers;

@@ -3,6 +3,7 @@
 
 mod damage;
 mod kill;
+mod reclaim;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};

@@ -146,7 +146,9 @@ fn deleted_rows_keep_their_key() {
             Row::Cluster(row) => cluster_deleted(row).into(),
             Row::Wattswarm(row) => wattswarm_deleted(row).into(),
             Row::Grin(row) => match row {
-                grin::Row::Block(height, _) => grin::Row::Block(height, None),
+                grin::Row::Block(height, _) | grin::Row::Remains(height, _) => {
+                    grin::Row::Block(height, None)
+                }
                 grin::Row::Peer(addr, _) => grin::Row::Peer(addr, None),
                 grin::Row::Pending(digest, _) => grin::Row::Pending(digest, None),
             }

@@ -11,6 +11,7 @@ use grin_util::secp::key::SecretKey;
 use grin_util::secp::{ContextFlag, Secp256k1, pedersen};
 
 use crate::ids::{Commitment, Offset};
+use crate::rules::Rules;
 
 static CURVE: OnceLock<Secp256k1> = OnceLock::new();
 
@@ -43,6 +44,12 @@ fn points(commitments: impl IntoIterator<Item = Commitment>) -> Vec<pedersen::Co
 pub(crate) fn unblinded(value: u64) -> Result<Commitment, OffCurve> {
     let commitment = curve().commit_value(value);
     commitment.map(Commitment::from).map_err(|_| OffCurve)
+}
+
+/// What the reward of a block weighs in a sum; it is the same at every height.
+pub(crate) fn reward() -> Result<Commitment, OffCurve> {
+    static REWARD: OnceLock<Result<Commitment, OffCurve>> = OnceLock::new();
+    *REWARD.get_or_init(|| unblinded(Rules::reward(0)))
 }
 
 /// What an offset weighs in a sum of excesses; nothing if it is zero.

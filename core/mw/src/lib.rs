@@ -9,7 +9,7 @@
 //! * [`check_header`] says whether a header may follow others: height, version, time, work.
 //! * [`ChainState`] holds what is unspent and the Merkle mountain ranges. [`ChainState::apply`] does the
 //!   stateful half, [`ChainState::undo`] takes a block back, [`ChainState::propose`] puts the next one
-//!   together for a [`Miner`].
+//!   together for a [`Miner`]. A state can also begin from the [`Remains`] of old blocks.
 //! * [`aggregate`], [`deaggregate`] and the questions of [`Transaction`] are what pools need.
 //! * [`Wallet`] makes rewards and payments that a stock wallet of the same seed finds again.
 //! * [`chain_file`] reads and writes whole chains.
@@ -81,6 +81,7 @@ mod ids;
 pub mod limits;
 mod miner;
 mod mountain;
+mod remains;
 mod rules;
 mod state;
 mod transaction;
@@ -99,6 +100,7 @@ pub use header::Header;
 pub use ids::{Commitment, Hash, Offset};
 pub use miner::{Miner, genesis};
 pub use mountain::MerkleProof;
+pub use remains::Remains;
 pub use rules::{Chain, FeeRule, Rules, UnknownChain};
 pub use state::{
     Applied, ChainState, Coinbase, Draft, Invalid, ProposeError, Recorded, Roots, Sums, Unspent,

@@ -19,6 +19,9 @@ pub const CHAIN_FILE_BLOCK_BYTES_MAX: usize = 64 * 1024;
 /// Hashes in a Merkle proof: a range of 2^64 leaves has 64 levels and at most 64 peaks.
 pub const MERKLE_PATH_MAX: usize = 128;
 
+/// Outputs of one block, as its remains tell: the heaviest block of a test chain has eleven.
+pub const REMAINS_OUTPUTS_MAX: usize = 64;
+
 /// Relative locks reach back at most a week of blocks; older ones need not be remembered.
 pub const RELATIVE_LOCK_BLOCKS_MAX: u64 = 10_080;
 

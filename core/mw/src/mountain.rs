@@ -30,11 +30,17 @@ impl Mountain {
 
     /// Appends a leaf and the parents it completes; tells the leaf's position.
     pub(crate) fn push(&mut self, leaf: &impl PMMRIndexHashable) -> u64 {
+        let hash = leaf.hash_with_index(self.size());
+        self.push_hash(hash.into())
+    }
+
+    /// Appends a leaf of which there is only the hash.
+    pub(crate) fn push_hash(&mut self, leaf: Hash) -> u64 {
         let position = self.size();
         let (peaks, height) = pmmr::peak_map_height(position);
         debug_assert_eq!(height, 0, "a range ends where a leaf may begin");
-        let mut node = leaf.hash_with_index(position);
-        self.hashes.push(node.into());
+        let mut node = GrinHash::from(leaf);
+        self.hashes.push(leaf);
         // Each peak of the same height to the left becomes this node's sibling.
         let mut span = 1;
         while peaks & span != 0 {

@@ -1,8 +1,9 @@
-//! The recorded chain, its fork, the recorded false blocks and transactions; mutated bytes; the forge.
+//! The recorded chain, its fork, the recorded false blocks and transactions; mutated bytes; the forge; remains.
 
 mod foreign;
 mod forge;
 mod recorded;
+mod remains;
 
 use serde_json::Value;
 

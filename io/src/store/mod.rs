@@ -11,20 +11,23 @@
 //! happened; and the state row must not be older than the watermark, so a lost tail is noticed too.
 //! What lies above the watermark was never acknowledged and may be there or not. Any doubt refuses
 //! the start: a node that has silently forgotten is worse than none.
+//!
+//! **Giving back room.** When the node asks for it, all rows are written anew; nothing else is written
+//! meanwhile.
 
 mod journal;
+mod rewrite;
 pub(crate) mod watermark;
+mod writer;
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
-use peerage_core::rows::Record;
+use peerage_core::rows::Record as _;
 use peerage_core::{CommitSeq, Row};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -34,6 +37,7 @@ use crate::files;
 use crate::metrics::Metrics;
 use crate::panics;
 use watermark::{State, Watermark};
+use writer::{Marker, Writer};
 
 /// The name of fjall's directory.
 pub(crate) const ROWS: &str = "rows";
@@ -42,8 +46,6 @@ pub(crate) const WATERMARK: &str = "watermark";
 /// The state row's key. The tables of rooms begin at 1.
 const STATE_KEY: &[u8] = &[0];
 const KEYSPACE: &str = "rows";
-/// Rows of one batch, about. Bounds the memory of a group, not of a commit.
-const GROUP_ROWS_MAX: usize = 16_384;
 
 /// An open store that is not written to yet.
 pub struct Store {
@@ -95,6 +97,7 @@ impl Store {
         lock: DirLock,
     ) -> Result<(Self, Vec<Row>), StoreError> {
         let (watermark, promised) = Watermark::open(dir, &dir.join(WATERMARK), salt)?;
+        rewrite::mend(dir)?;
         // fjall would make a new and empty database where there is none.
         if !files::exists(&dir.join(ROWS))? {
             return Err(StoreError::damaged(dir, "the directory rows is missing"));
@@ -155,19 +158,20 @@ impl Store {
         failed: impl Fn(StoreError) + Send + Sync + 'static,
     ) -> Committer {
         let failed = Arc::new(failed);
-        let (commits, waiting) = channel();
+        let (tasks, waiting) = channel();
         let (synced, written) = channel();
         let Self {
+            dir,
             database,
             keyspace,
             watermark,
             state,
             salt,
             lock,
-            ..
         } = self;
         let _lock = lock.clone();
         let writer = Writer {
+            dir,
             database,
             keyspace,
             base: state.commits,
@@ -190,16 +194,22 @@ impl Store {
             }),
         ];
         Committer {
-            commits: Some(commits),
+            tasks: Some(tasks),
             threads,
         }
     }
 }
 
+/// What the thread that writes has to do.
+enum Task {
+    Commit(CommitSeq, Vec<Row>),
+    Reclaim,
+}
+
 /// Where commits go. Dropping it lets the threads finish what they have.
 #[derive(Debug)]
 pub struct Committer {
-    commits: Option<Sender<(CommitSeq, Vec<Row>)>>,
+    tasks: Option<Sender<Task>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -207,14 +217,24 @@ impl Committer {
     /// Queues a commit; never blocks. The queue is as long as the node lets commits be in flight.
     /// After a failure the commit is dropped: it will never be acknowledged.
     pub fn commit(&self, seq: CommitSeq, rows: Vec<Row>) {
-        if let Some(commits) = &self.commits {
-            let _ = commits.send((seq, rows));
+        self.send(Task::Commit(seq, rows));
+    }
+
+    /// Gives back the room of deleted and replaced rows, after the commits so far. Later ones wait
+    /// until it is done.
+    pub fn reclaim(&self) {
+        self.send(Task::Reclaim);
+    }
+
+    fn send(&self, task: Task) {
+        if let Some(tasks) = &self.tasks {
+            let _ = tasks.send(task);
         }
     }
 
     /// Writes what is queued, reports it, and closes the files.
     pub fn close(mut self) {
-        self.commits = None;
+        self.tasks = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -243,139 +263,14 @@ fn spawn(
         .expect("the operating system has threads at the start of a process")
 }
 
-/// The thread that writes batches.
-struct Writer {
-    database: Database,
-    keyspace: Keyspace,
-    /// Commits of earlier runs.
-    base: u64,
-    state: State,
-    salt: u64,
-    _lock: Arc<DirLock>,
-}
-
-/// How long closing may spend on what only makes the next start faster.
-const TIDY_MAX: Duration = Duration::from_secs(2);
-
-/// A durable batch whose watermark is still to be written.
-struct Written {
-    state: State,
-    upto: CommitSeq,
-    taken: Instant,
-}
-
-impl Writer {
-    fn run(
-        mut self,
-        waiting: &Receiver<(CommitSeq, Vec<Row>)>,
-        synced: &Sender<Written>,
-        metrics: &Metrics,
-    ) -> Result<(), StoreError> {
-        while let Ok((seq, mut rows)) = waiting.recv() {
-            let taken = Instant::now();
-            let mut upto = seq;
-            let mut commits = 1_u64;
-            while rows.len() < GROUP_ROWS_MAX
-                && let Ok((seq, more)) = waiting.try_recv()
-            {
-                assert!(seq == upto.next(), "commit {seq} follows commit {upto}");
-                upto = seq;
-                commits += 1;
-                rows.extend(more);
-            }
-            let count = rows.len();
-            self.write(upto, rows)
-                .map_err(|error| StoreError::WriteFailed { what: told(&error) })?;
-            metrics.batch(commits, count as u64, taken.elapsed());
-            if synced
-                .send(Written {
-                    state: self.state,
-                    upto,
-                    taken,
-                })
-                .is_err()
-            {
-                // The other thread has failed and said why.
-                return Ok(());
-            }
-        }
-        self.tidy();
-        Ok(())
-    }
-
-    /// Makes a table of what is in the journal: tables open faster than a journal is replayed.
-    /// Everything is durable already, so a failure costs nothing. fjall would wait for ever for a
-    /// flush that has failed, on a full disk for one.
-    fn tidy(&self) {
-        let keyspace = self.keyspace.clone();
-        let (done, is_done) = channel();
-        let body = move || {
-            let _ = keyspace.rotate_memtable_and_wait();
-            drop(keyspace);
-            let _ = done.send(());
-        };
-        if thread::Builder::new().spawn(body).is_ok() {
-            let _ = is_done.recv_timeout(TIDY_MAX);
-        }
-    }
-
-    fn write(&mut self, upto: CommitSeq, rows: Vec<Row>) -> fjall::Result<()> {
-        // The last write of a key decides; one read tells what it replaces.
-        let last: BTreeMap<Vec<u8>, Option<Vec<u8>>> =
-            rows.iter().map(|row| (row.key(), row.value())).collect();
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
-        for (key, value) in last {
-            if let Some(old) = self.keyspace.get(&key)? {
-                self.state.rows -= 1;
-                self.state.digest = self.state.digest.wrapping_sub(digest(&key, &old));
-            }
-            match value {
-                Some(value) => {
-                    self.state.rows += 1;
-                    self.state.digest = self.state.digest.wrapping_add(digest(&key, &value));
-                    batch.insert(&self.keyspace, key, value);
-                }
-                None => batch.remove(&self.keyspace, key),
-            }
-        }
-        self.state.commits = self.base + upto.0;
-        batch.insert(
-            &self.keyspace,
-            STATE_KEY,
-            self.state.encode(self.salt).as_slice(),
-        );
-        batch.commit()
-    }
-}
-
-/// The thread that writes watermarks and acknowledges.
-struct Marker<F> {
-    watermark: Watermark,
-    persisted: F,
-    _lock: Arc<DirLock>,
-}
-
-impl<F: Fn(CommitSeq)> Marker<F> {
-    fn run(mut self, written: &Receiver<Written>, metrics: &Metrics) -> Result<(), StoreError> {
-        while let Ok(first) = written.recv() {
-            let oldest = first.taken;
-            let newest = written.try_iter().last().unwrap_or(first);
-            self.watermark
-                .write(&newest.state)
-                .map_err(|error| StoreError::WriteFailed {
-                    what: error.to_string(),
-                })?;
-            metrics.acknowledged(oldest.elapsed());
-            (self.persisted)(newest.upto);
-        }
-        Ok(())
-    }
-}
-
 fn open_database(dir: &Path) -> Result<(Database, Keyspace), StoreError> {
+    open_database_at(dir, &dir.join(ROWS))
+}
+
+fn open_database_at(dir: &Path, path: &Path) -> Result<(Database, Keyspace), StoreError> {
     guarded(dir, || {
         let open = || -> fjall::Result<_> {
-            let database = Database::builder(dir.join(ROWS)).worker_threads(2).open()?;
+            let database = Database::builder(path).worker_threads(2).open()?;
             let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
             let keyspace = database.keyspace(KEYSPACE, options)?;
             Ok((database, keyspace))

@@ -164,6 +164,7 @@ impl Watch for Recording {
             Output::Event(event) => self.event(at, node, event),
             Output::Abandon { .. }
             | Output::Commit { .. }
+            | Output::Reclaim
             | Output::Respond { .. }
             | Output::Verify { .. } => {}
         }

@@ -8,8 +8,9 @@ use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
 use super::section::{At, File, Result, Section};
-use super::{Overrides, Scenario, cluster, expect, script};
+use super::{Overrides, Scenario, cluster, expect, grin, script};
 use crate::cluster::Clusters;
+use crate::grin::Net;
 use crate::group::Group;
 use crate::latency::Latency;
 use crate::nemesis::draw::Rate;
@@ -94,10 +95,20 @@ pub(super) fn read(
         }
         options.clusters = clusters;
     }
+    if let Some(section) = top.section("grin")? {
+        let before = options.grin.take();
+        let settle = before.as_ref().map_or(0, Net::settle);
+        let net = grin::read(section, before, &group)?;
+        if !top.has("settle") {
+            options.settle += net.as_ref().map_or(0, Net::settle);
+            options.settle -= settle;
+        }
+        options.grin = net;
+    }
     if let Some(section) = top.section("users")? {
         users(section, &mut options, &group)?;
     }
-    let expectations = expect::read(&top, &group)?;
+    let expectations = expect::read(&top, &group, options.nodes)?;
     options.script = script::read(&top, &options, &group)?;
     top.finish()?;
     Ok(Scenario {
@@ -160,7 +171,7 @@ fn latency(text: &str) -> std::result::Result<Latency, String> {
     text.parse().map_err(|error| format!("{error}"))
 }
 
-/// The group with this name, or the nodes that it names, or several of both behind commas.
+/// The group with this name, or the nodes that it names; behind `!`, everybody else.
 pub(super) fn resolve(groups: &Groups, name: &str) -> Option<Group> {
     if let Some(group) = groups.get(name) {
         return Some(group.clone());
@@ -211,7 +222,7 @@ fn groups(top: &Section<'_>, nodes: u32) -> Result<Groups> {
     Ok(groups)
 }
 
-fn check_nodes(group: &Group, nodes: u32) -> std::result::Result<(), String> {
+pub(super) fn check_nodes(group: &Group, nodes: u32) -> std::result::Result<(), String> {
     match group.greatest() {
         Some(node) if node >= nodes => Err(format!(
             "there is no n{node}; there are n0 to n{}",
@@ -325,12 +336,17 @@ fn faults(
                 "say how often: { every = \"10s\", for = \"5s\" }",
             ));
         }
-        if kind == Kind::Stop {
-            options.faults.drain_chance = 1_000_000;
-            *options.faults.of_mut(Kind::Crash) = Rate { every, lasts };
-        } else {
-            *options.faults.of_mut(kind) = Rate { every, lasts };
+        // A stop is a crash whose node ends first what is under way.
+        let stops = kind == Kind::Stop;
+        if stops && rates.has("crash") {
+            let text = "crashes and stops have one rate; write one of them";
+            return Err(rates.error("stop", text));
         }
+        if stops || kind == Kind::Crash {
+            options.faults.drain_chance = if stops { 1_000_000 } else { 0 };
+        }
+        let kind = if stops { Kind::Crash } else { kind };
+        *options.faults.of_mut(kind) = Rate { every, lasts };
     }
     rates.finish()
 }
@@ -417,6 +433,7 @@ fn limits(section: Section<'_>, limits: &mut Limits) -> Result<()> {
         ("calls-max", &mut limits.calls_max),
         ("calls-per-peer-max", &mut limits.calls_per_peer_max),
         ("contacts-max", &mut limits.contacts_max),
+        ("grin-pool-max", &mut limits.grin_pool_max),
         ("lookup-slice-max", &mut limits.lookup_slice_max),
         ("message-bytes-max", &mut limits.message_bytes_max),
         ("messages-max", &mut limits.messages_max),

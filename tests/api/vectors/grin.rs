@@ -1,4 +1,5 @@
-//! What release 4.1.1 of the Grin node was recorded to answer, asked of a whole node of ours.
+//! What release 4.1.1 of the Grin node was recorded to answer, asked of a whole node of ours; and what a
+//! wallet of release 3.0.0 was recorded to ask.
 //!
 //! Status and body must be equal to the byte. `v1_over_chain` was recorded over a chain that ours takes
 //! in as an operator's file. `node_v4.1.1` has a chain that today's rules would refuse, so ours finds it
@@ -13,15 +14,17 @@ use peerage_core::rooms::grin::rows::{PeerRecord, Row};
 use peerage_core::rooms::grin::types::Hello;
 use peerage_core::time::WallTime;
 use peerage_core::{Row as AnyRow, Secret};
-use peerage_tests::generate::grin::{chain_rows, deck, old_blocks};
+use peerage_tests::generate::grin::{chain_rows, deck, recorded_blocks};
 use peerage_tests::vectors::{cases, text};
 use peerage_tests::{Bench, Client, ParsedAnswer};
 use serde_json::Value;
 
 use super::{ensure, same};
 
-/// Cases that we answer otherwise on purpose: file, case, reason. A case that agrees fails the test.
-const OTHERWISE: &[(&str, &str, &str)] = &[
+/// Cases that are answered otherwise on purpose: file, case, reason. A case that agrees fails the test.
+pub(super) type Otherwise = &'static [(&'static str, &'static str, &'static str)];
+
+const OTHERWISE: Otherwise = &[
     (
         "node_v4.1.1",
         "root",
@@ -65,10 +68,14 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
 ];
 
 /// Names each case of a file that disagrees.
-fn replay(file: &str, mut ask: impl FnMut(&str, &Value) -> Result<(), String>) {
+pub(super) fn replay(
+    file: &str,
+    otherwise: Otherwise,
+    mut ask: impl FnMut(&str, &Value) -> Result<(), String>,
+) {
     let all = cases("grin", file);
     let known = |name: &str| {
-        let mut table = OTHERWISE.iter();
+        let mut table = otherwise.iter();
         table.any(|(of, case, _)| *of == file && *case == name)
     };
     let mut failures = Vec::new();
@@ -80,7 +87,7 @@ fn replay(file: &str, mut ask: impl FnMut(&str, &Value) -> Result<(), String>) {
             (Ok(()), true) => failures.push(format!("{name}: agrees; drop the override")),
         }
     }
-    for (of, name, _) in OTHERWISE {
+    for (of, name, _) in otherwise {
         if *of == file && !all.iter().any(|case| case["name"] == *name) {
             failures.push(format!("{name}: no such case"));
         }
@@ -90,19 +97,8 @@ fn replay(file: &str, mut ask: impl FnMut(&str, &Value) -> Result<(), String>) {
 
 /// Asks as recorded and compares the answers.
 fn ask(bench: &mut Bench, case: &Value) -> Result<(), String> {
-    let request = &case["request"];
-    let (method, path) = (text(request, "method"), text(request, "path"));
-    let mut literal = format!("{method} {path} HTTP/1.1\r\n");
-    for (name, value) in request["headers"].as_object().expect("headers") {
-        literal += &format!("{name}: {}\r\n", value.as_str().expect("a text"));
-    }
-    literal += "\r\n";
-    literal += request["body"].as_str().unwrap_or("");
-    let ticket = bench.ask(literal);
-    // Validation goes on in steps.
-    bench.advance(Duration::from_millis(1));
-    let answer = bench.answer(ticket).ok_or("no answer")?;
-    let answer = ParsedAnswer::read(answer.as_bytes()).ok_or("not HTTP")?;
+    let answer = fetch(bench, &case["request"])?;
+    let path = text(&case["request"], "path");
     let expected = &case["response"];
     same(
         "status",
@@ -123,6 +119,22 @@ fn ask(bench: &mut Bench, case: &Value) -> Result<(), String> {
     same("body", answer.text(), body)
 }
 
+/// Asks as recorded.
+pub(super) fn fetch(bench: &mut Bench, request: &Value) -> Result<ParsedAnswer, String> {
+    let (method, path) = (text(request, "method"), text(request, "path"));
+    let mut literal = format!("{method} {path} HTTP/1.1\r\n");
+    for (name, value) in request["headers"].as_object().expect("headers") {
+        literal += &format!("{name}: {}\r\n", value.as_str().expect("a text"));
+    }
+    literal += "\r\n";
+    literal += request["body"].as_str().unwrap_or("");
+    let ticket = bench.ask(literal);
+    // Validation goes on in steps.
+    bench.advance(Duration::from_millis(1));
+    let answer = bench.answer(ticket).ok_or("no answer")?;
+    Ok(ParsedAnswer::read(answer.as_bytes()).ok_or("not HTTP")?)
+}
+
 /// Short ids are made with a number that is drawn for each answer.
 fn compare_compact(found: &str, expected: &str) -> Result<(), String> {
     let split = |body: &str| -> Result<(String, Vec<String>), String> {
@@ -140,20 +152,27 @@ fn compare_compact(found: &str, expected: &str) -> Result<(), String> {
     )
 }
 
+/// A node that has taken in the recorded chain.
+fn with_the_chain() -> Bench {
+    let mut bench = Bench::with(|config| config.grin.import = Some(deck().blocks.clone().into()));
+    bench.advance(Duration::from_millis(1));
+    assert_eq!(bench.gauge("grin_height"), 30);
+    bench
+}
+
 #[test]
 fn answers_over_the_recorded_chain() {
-    let mut bench = Bench::with(|config| config.grin.import = Some(deck().blocks.clone().into()));
-    assert_eq!(bench.gauge("grin_height"), 30);
-    replay("v1_over_chain", |_, case| ask(&mut bench, case));
+    let mut bench = with_the_chain();
+    replay("v1_over_chain", OTHERWISE, |_, case| ask(&mut bench, case));
 }
 
 /// The same, of a node that was restarted in the middle of everything.
 #[test]
 fn answers_after_a_restart() {
-    let mut bench = Bench::with(|config| config.grin.import = Some(deck().blocks.clone().into()));
+    let mut bench = with_the_chain();
     bench.restart();
     let mut asked = 0;
-    replay("v1_over_chain", |name, case| {
+    replay("v1_over_chain", OTHERWISE, |name, case| {
         asked += 1;
         // Transactions that wait are only promised to be there a second later.
         if asked % 7 == 0 && !name.starts_with("push") && !name.starts_with("pool") {
@@ -164,8 +183,8 @@ fn answers_after_a_restart() {
 }
 
 /// A recorded node and what happens around it.
-struct Old {
-    bench: Bench,
+pub(super) struct Old {
+    pub(super) bench: Bench,
     blocks: Vec<Block>,
 }
 
@@ -175,15 +194,15 @@ const HEARD_S: u64 = 1_795_188_666;
 const LINKED_AGAIN_S: u64 = 1_795_188_681;
 
 impl Old {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             bench: Bench::new(),
-            blocks: old_blocks(),
+            blocks: recorded_blocks("node_v4.1.1"),
         }
     }
 
     /// Brings about the state in which a case was recorded.
-    fn prepare(&mut self, case: &str) {
+    pub(super) fn prepare(&mut self, case: &str) {
         match case {
             "genesis_chain" => self.stand_at(0, &[]),
             "push_fluff_ok" => self.stand_at(7, &[]),
@@ -273,8 +292,32 @@ impl Old {
 #[test]
 fn answers_of_the_old_node() {
     let mut old = Old::new();
-    replay("node_v4.1.1", |name, case| {
+    replay("node_v4.1.1", OTHERWISE, |name, case| {
         old.prepare(name);
         ask(&mut old.bench, case)
+    });
+}
+
+/// A wallet restored from words, payments between wallets, and what they ask before and after the blocks
+/// that hold them. The blocks come with the disk.
+#[test]
+fn answers_to_a_wallet() {
+    let blocks = recorded_blocks("wallet_v3.0.0");
+    let at = |height: usize| {
+        let secret = Some(Secret("s3cret-for-tests".to_owned()));
+        let rows = chain_rows(&blocks[..=height]);
+        Bench::with_rows(|config| config.grin.api_secret = secret, &rows)
+    };
+    let (mut stands, mut bench) = (0, at(0));
+    replay("wallet_v3.0.0", OTHERWISE, |name, case| {
+        let height = case["height"].as_u64().expect("a height");
+        if height != stands {
+            (stands, bench) = (height, at(usize::try_from(height).expect("small")));
+        }
+        ask(&mut bench, case)?;
+        if name.ends_with("push_tx") {
+            same("waiting", bench.gauge("grin_pool"), 1)?;
+        }
+        Ok(())
     });
 }

@@ -1,6 +1,7 @@
 //! The vector files, replayed at a whole node.
 
 mod grin;
+mod grin_first;
 mod http;
 mod mempool;
 mod peers;

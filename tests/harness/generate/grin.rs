@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use peerage_core::mw::{
-    Block, Chain, Commitment, Format, Hash, Header, Rules, Transaction, chain_file,
+    Block, Chain, Commitment, Format, Hash, Header, Remains, Rules, Transaction, Unspent,
+    chain_file,
 };
-use peerage_core::rooms::grin::rows::{PeerRecord, StoredBlock, StoredTransaction};
+use peerage_core::rooms::grin::rows::{PeerRecord, StoredBlock, StoredRemains, StoredTransaction};
 use peerage_core::rooms::grin::types::{
     Ask, Between, Heights, Hello, Malformed, Name, Range, View,
 };
@@ -73,14 +74,14 @@ pub fn chain_rows(blocks: &[Block]) -> Vec<peerage_core::Row> {
     blocks.iter().skip(1).map(row).collect()
 }
 
-/// The blocks of the node of release 4.1.1 that was recorded. Their headers are no longer right: that
-/// release had another difficulty, and no fifth version.
+/// The blocks over which `tests/vectors/grin/{name}.json` was recorded. Those of the node of release 4.1.1
+/// have headers that are no longer right: that release had another difficulty, and no fifth version.
 ///
 /// # Panics
 /// If the vector file is not what it is.
 #[must_use]
-pub fn old_blocks() -> Vec<Block> {
-    let file = vectors::file("grin", "node_v4.1.1");
+pub fn recorded_blocks(name: &str) -> Vec<Block> {
+    let file = vectors::file("grin", name);
     let blocks = file["blocks_hex"].as_array().expect("a list");
     let read = |text: &Value| {
         let bytes = unhex(text.as_str().expect("digits"));
@@ -242,7 +243,7 @@ pub(super) fn response_to(draws: &mut Draws, request: &Request) -> Option<Respon
 
 pub(super) fn row(draws: &mut Draws) -> Row {
     let chain = CHAIN;
-    match draws.below(3) {
+    match draws.below(4) {
         0 => {
             let block = block(draws);
             let height = block.header().height();
@@ -259,6 +260,21 @@ pub(super) fn row(draws: &mut Draws) -> Row {
                 last_connected: draws.bits(),
             };
             Row::Peer(addr, Some(record))
+        }
+        2 => {
+            let block = block(draws);
+            let mut remains = Remains::of(&block);
+            for (position, output) in block.outputs().enumerate() {
+                let spent = Unspent {
+                    position: position as u64,
+                    height: block.header().height(),
+                    output,
+                };
+                if draws.once_in(2) {
+                    remains = remains.without(&spent).expect("it is left");
+                }
+            }
+            Row::Remains(block.header().height(), StoredRemains { chain, remains })
         }
         _ => {
             let transaction = draws.pick(&deck().relayed).clone();

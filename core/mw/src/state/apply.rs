@@ -3,9 +3,9 @@
 use grin_core::core::pmmr;
 
 use super::check::Invalid;
-use super::{ChainState, Recorded, Sums, Unspent};
+use super::{ChainState, Recorded, Sums, Unspent, leaf};
 use crate::block::Block;
-use crate::body::Body;
+use crate::body::{Body, Output};
 
 /// What applying a block gave; it undoes the block. Holds shared values only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,20 +103,35 @@ impl ChainState {
         };
         let first = pmmr::n_leaves(before.output_mmr_size);
         for output in body.outputs() {
-            let position = self.output_mmr.push(output.identifier());
-            self.proof_mmr.push(&output.inner().proof);
-            self.positions.insert(position, output.commitment());
-            let made = Unspent {
-                position,
-                height,
-                output,
-            };
-            self.unspent.insert(made.output.commitment(), made);
+            self.make(output, height);
         }
         for gone in &before.spent {
             self.unspent.remove(&gone.output.commitment());
             self.positions.remove(&gone.position);
         }
+        self.record(body, height);
+        let made = pmmr::n_leaves(self.output_mmr.size());
+        self.bitmap.change(first..made, leaves(&before.spent));
+        self.sums = sums;
+        before
+    }
+
+    /// Adds an output that is unspent; tells its position.
+    pub(super) fn make(&mut self, output: Output, height: u64) -> u64 {
+        let position = self.output_mmr.push(output.identifier());
+        self.proof_mmr.push(&output.inner().proof);
+        self.positions.insert(position, output.commitment());
+        let made = Unspent {
+            position,
+            height,
+            output,
+        };
+        self.unspent.insert(made.output.commitment(), made);
+        position
+    }
+
+    /// Adds a body's kernels.
+    pub(super) fn record(&mut self, body: &Body, height: u64) {
         for kernel in body.kernels() {
             let position = self.kernel_mmr.push(kernel.inner());
             let recorded = self.kernels.entry(kernel.excess()).or_default();
@@ -126,10 +141,6 @@ impl ChainState {
                 height,
             });
         }
-        let made = pmmr::n_leaves(self.output_mmr.size());
-        self.bitmap.change(first..made, leaves(&before.spent));
-        self.sums = sums;
-        before
     }
 
     /// Takes back what `connect` did with the same body.
@@ -165,6 +176,5 @@ impl ChainState {
 
 /// Which bits of the bitmap stand for these outputs.
 fn leaves(spent: &[Unspent]) -> Vec<u64> {
-    let leaf = |gone: &Unspent| pmmr::n_leaves(gone.position + 1) - 1;
-    spent.iter().map(leaf).collect()
+    spent.iter().map(|gone| leaf(gone.position)).collect()
 }

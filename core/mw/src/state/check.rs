@@ -4,7 +4,6 @@ use crate::body::{Body, KernelFeatures};
 use crate::curve::{self, OffCurve};
 use crate::header::Header;
 use crate::ids::{Commitment, Offset};
-use crate::rules::Rules;
 use crate::state::{ChainState, Roots, Sums, Unspent};
 use crate::transaction::Transaction;
 
@@ -148,7 +147,7 @@ impl ChainState {
         let (made, spent) = (body.0.outputs.iter(), body.inputs());
         let made = made.map(|output| Commitment::from(output.commitment()));
         let spent = spent.into_iter().map(|input| input.commitment);
-        let reward = curve::unblinded(Rules::reward(0))?;
+        let reward = curve::reward()?;
         let unspent = curve::sum(made.chain([self.sums.unspent]), spent.chain([reward]))?;
         let excesses = body.0.kernels.iter().map(|it| Commitment::from(it.excess));
         let kernels = curve::sum(excesses.chain([self.sums.kernels]), [])?;

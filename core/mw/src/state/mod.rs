@@ -5,6 +5,7 @@
 
 mod apply;
 mod check;
+mod lay;
 pub(crate) mod propose;
 mod roots;
 
@@ -277,6 +278,11 @@ impl ChainState {
         let range = (Bound::Included(from), Bound::Excluded(to.max(from)));
         self.positions.range(range).next().is_some()
     }
+}
+
+/// Which output, counted from 0, has its leaf at a position.
+fn leaf(position: u64) -> u64 {
+    pmmr::n_leaves(position + 1) - 1
 }
 
 /// Numbers and positions of the last `count` leaves of a range, newest first.

@@ -40,6 +40,8 @@ pub(crate) struct Owner {
     wallet: Wallet,
     coins: BTreeMap<Commitment, Coin>,
     next_key: u64,
+    /// Seconds between its blocks, from and below.
+    pub(crate) pace: (i64, i64),
 }
 
 impl Owner {
@@ -48,6 +50,7 @@ impl Owner {
             wallet: Wallet::from_seed(&[seed as u8; 32]).expect("a seed"),
             coins: BTreeMap::new(),
             next_key: 0,
+            pace: (1, 121),
         }
     }
 
@@ -184,7 +187,9 @@ impl Owner {
         let found = self.wallet.recognise(&coinbase.output()).expect("its own");
         self.remember(found);
         let state = both.ours_mut();
-        let later = state.tip().timestamp() + 1 + luck.below(120) as i64;
+        let (least, below) = self.pace;
+        let gap = least + luck.below((below - least) as usize) as i64;
+        let later = state.tip().timestamp() + gap;
         let draft = state.propose(chosen, &coinbase, later).expect("a draft");
         let mut miner = Miner::new(draft, luck.next());
         loop {

@@ -1,7 +1,7 @@
-//! The main chain and what stands beside it: which branch is taken, and which blocks are known to be
-//! bad.
+//! The main chain and what stands beside it, and which blocks are known to be bad. Which branch is taken
+//! is decided in `turn`.
 //!
-//! The branch with the most work is taken; of equal ones, the one that was there first. Beside the main
+//! Beside the main
 //! chain are headers whose blocks are missing, blocks of other branches, and blocks whose ancestors are
 //! still missing; all of these are bounded and in memory only. Rule: `process_block` of grin_chain.
 
@@ -9,40 +9,44 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use peerage_mw::{
-    self as mw, Applied, Block, Chain, ChainState, Hash, Header, HeaderFault, Invalid, Rules,
+    self as mw, Applied, Block, Chain, ChainState, Hash, Header, HeaderFault, Invalid, Remains,
+    Rules,
 };
 
 use super::source::Source;
-use crate::limits::{GRIN_BAD_MAX, GRIN_REORG_MAX, GRIN_SIDE_MAX};
+use crate::limits::{GRIN_BAD_MAX, GRIN_SIDE_MAX};
 
 /// The main chain and what stands beside it.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    state: ChainState,
+    /// Shared only while work on another branch goes on elsewhere.
+    pub(super) state: Arc<ChainState>,
     genesis: Block,
-    /// One for each block after the first.
-    applied: Vec<Applied>,
+    /// What is left of blocks that were compacted: all after the first one, up to some height.
+    pub(super) remains: Vec<Remains>,
+    /// One for each block after those.
+    pub(super) applied: VecDeque<Applied>,
     /// The heights of the main chain's blocks.
-    heights: BTreeMap<Hash, u64>,
-    side: BTreeMap<Hash, Side>,
+    pub(super) heights: BTreeMap<Hash, u64>,
+    pub(super) side: BTreeMap<Hash, Side>,
     /// Who follows whom beside the main chain.
-    children: BTreeMap<Hash, BTreeSet<Hash>>,
+    pub(super) children: BTreeMap<Hash, BTreeSet<Hash>>,
     /// The same by work, least first.
-    by_work: BTreeSet<(u64, Hash)>,
+    pub(super) by_work: BTreeSet<(u64, Hash)>,
     bad: BTreeSet<Hash>,
     bad_order: VecDeque<Hash>,
 }
 
 /// A header beside the main chain.
 #[derive(Clone, Debug)]
-struct Side {
-    header: Header,
+pub(super) struct Side {
+    pub(super) header: Header,
     /// The block, once it is there and its stateless half was found right.
-    block: Option<Block>,
+    pub(super) block: Option<Block>,
     /// Who gave the block.
-    giver: Source,
+    pub(super) giver: Source,
     /// Whether it and all its ancestors back to the main chain have blocks.
-    whole: bool,
+    pub(super) whole: bool,
 }
 
 /// How a header stands.
@@ -63,31 +67,6 @@ pub(super) enum Standing {
     Orphan,
 }
 
-/// The main chain has changed.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Change {
-    /// Blocks taken back, the newest first.
-    pub(super) undone: Vec<Block>,
-    /// Blocks added, the oldest first.
-    pub(super) done: Vec<Block>,
-}
-
-/// Why a branch with more work was not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Setback {
-    /// A block of it does not fit the state.
-    Invalid {
-        /// The block.
-        header: Header,
-        /// What is wrong.
-        why: Invalid,
-        /// Who gave it.
-        giver: Source,
-    },
-    /// More blocks would have to go than is allowed.
-    TooDeep(u64),
-}
-
 /// The first block of a chain, which is the same for everybody and made once.
 pub(super) fn genesis(rules: &Rules) -> Block {
     static AUTOMATED_TESTING: OnceLock<Block> = OnceLock::new();
@@ -104,10 +83,11 @@ impl Store {
     pub(super) fn new(rules: Rules) -> Self {
         let genesis = genesis(&rules);
         Self {
-            state: ChainState::new(rules, &genesis).expect("the first block is empty"),
+            state: Arc::new(ChainState::new(rules, &genesis).expect("the first block is empty")),
             heights: BTreeMap::from([(genesis.hash(), 0)]),
             genesis,
-            applied: Vec::new(),
+            remains: Vec::new(),
+            applied: VecDeque::new(),
             side: BTreeMap::new(),
             children: BTreeMap::new(),
             by_work: BTreeSet::new(),
@@ -117,13 +97,13 @@ impl Store {
     }
 
     /// The state after the last block.
-    pub(super) const fn state(&self) -> &ChainState {
+    pub(super) fn state(&self) -> &ChainState {
         &self.state
     }
 
     /// The same, to put a block together on.
-    pub(super) const fn state_mut(&mut self) -> &mut ChainState {
-        &mut self.state
+    pub(super) fn state_mut(&mut self) -> &mut ChainState {
+        Arc::make_mut(&mut self.state)
     }
 
     /// The last header.
@@ -136,12 +116,13 @@ impl Store {
         self.genesis.hash()
     }
 
-    /// The block of the main chain at `height`.
+    /// The block of the main chain at `height`, unless it was compacted.
     pub(super) fn block_at(&self, height: u64) -> Option<&Block> {
-        let Some(before) = height.checked_sub(1) else {
+        if height == 0 {
             return Some(&self.genesis);
-        };
-        let index = usize::try_from(before).ok()?;
+        }
+        let above = height.checked_sub(self.tail() + 1)?;
+        let index = usize::try_from(above).ok()?;
         self.applied.get(index).map(Applied::block)
     }
 
@@ -240,7 +221,7 @@ impl Store {
         }
     }
 
-    fn remove(&mut self, hash: &Hash) -> Option<Side> {
+    pub(super) fn remove(&mut self, hash: &Hash) -> Option<Side> {
         let side = self.side.remove(hash)?;
         self.by_work
             .remove(&(side.header.total_difficulty(), *hash));
@@ -298,105 +279,12 @@ impl Store {
         }
     }
 
-    /// Changes to the branch with the most work, if that is not the main chain.
-    pub(super) fn advance(&mut self) -> Option<Result<Change, Setback>> {
-        let work = self.tip().total_difficulty();
-        let better = self.by_work.iter().rev();
-        let mut better = better.take_while(|(of, _)| *of > work);
-        let (_, best) = better.find(|(_, hash)| self.side[hash].whole)?;
-        Some(self.switch(*best))
-    }
-
-    /// Makes the branch up to `best`, which is whole, the main chain. If a block of it does not fit,
-    /// the main chain stays, and the block is forgotten.
-    fn switch(&mut self, best: Hash) -> Result<Change, Setback> {
-        let mut path = Vec::new();
-        let mut at = best;
-        while let Some(side) = self.side.get(&at) {
-            path.push(at);
-            at = side.header.previous();
-        }
-        path.reverse();
-        let fork = self.heights[&at];
-        let depth = self.tip().height() - fork;
-        if depth > GRIN_REORG_MAX as u64 {
-            self.forget(path[0]);
-            return Err(Setback::TooDeep(depth));
-        }
-        let undone = self.undo_to(fork);
-        let mut done = Vec::new();
-        for hash in path {
-            let block = self.side[&hash]
-                .block
-                .clone()
-                .expect("a whole branch has all blocks");
-            if let Err(why) = self.apply(&block) {
-                self.undo_to(fork);
-                for block in undone.iter().rev() {
-                    self.apply(block).expect("what was taken back fits again");
-                }
-                let header = block.header().clone();
-                let giver = self.reject(hash);
-                return Err(Setback::Invalid { header, why, giver });
-            }
-            done.push(block);
-        }
-        self.exchange(&undone, &done);
-        Ok(Change { undone, done })
-    }
-
-    /// Forgets a block that does not fit, and tells who gave it. Its header stays: that names no body,
-    /// so somebody else may have the right one.
-    fn reject(&mut self, hash: Hash) -> Source {
-        let mut giver = Source::Own;
-        if let Some(side) = self.side.get_mut(&hash) {
-            side.block = None;
-            giver = side.giver.clone();
-        }
-        let mut left = vec![hash];
-        while let Some(hash) = left.pop() {
-            if let Some(side) = self.side.get_mut(&hash) {
-                side.whole = false;
-            }
-            left.extend(self.children.get(&hash).into_iter().flatten());
-        }
-        giver
-    }
-
-    /// What was beside the main chain is in it, and the other way round.
-    fn exchange(&mut self, undone: &[Block], done: &[Block]) {
-        for block in done {
-            self.remove(&block.hash());
-        }
-        for block in undone.iter().rev() {
-            if self.add_header(block.header().clone()) {
-                self.add_block(block.clone(), Source::Own);
-            } else {
-                self.forget(block.hash());
-            }
-        }
-    }
-
     /// Appends a block that was found right in all that it shows by itself.
     pub(super) fn apply(&mut self, block: &Block) -> Result<(), Invalid> {
-        let applied = self.state.apply(block)?;
+        let applied = self.state_mut().apply(block)?;
         self.heights.insert(block.hash(), block.header().height());
-        self.applied.push(applied);
+        self.applied.push_back(applied);
         Ok(())
-    }
-
-    fn undo_to(&mut self, height: u64) -> Vec<Block> {
-        let mut undone = Vec::new();
-        while self.tip().height() > height {
-            let applied = self
-                .applied
-                .pop()
-                .expect("each block but the first was applied");
-            self.heights.remove(&applied.block().hash());
-            undone.push(applied.block().clone());
-            self.state.undo(applied);
-        }
-        undone
     }
 
     /// The header with the most work, wherever it stands.
@@ -427,13 +315,14 @@ impl Store {
         missing
     }
 
-    /// Hashes of the branch with the most work, ever further apart, by which another node finds where
-    /// ours and its chain part.
-    pub(super) fn locator(&self, max: usize) -> Vec<Hash> {
-        let best = self.best_header();
+    /// Hashes of the branch up to `from`, or of the one with the most work, ever further apart. By these
+    /// another node finds where that branch and its chain part.
+    pub(super) fn locator(&self, from: Option<Hash>, max: usize) -> Vec<Hash> {
+        let from = from.and_then(|hash| self.header(&hash));
+        let from = from.unwrap_or_else(|| self.best_header());
         let mut hashes = Vec::new();
-        let (mut due, mut step) = (best.height(), 1);
-        let mut at = best.hash();
+        let (mut due, mut step) = (from.height(), 1);
+        let mut at = from.hash();
         // Beside the main chain every header must be passed, in it heights are enough.
         while let Some(side) = self.side.get(&at) {
             if side.header.height() <= due && hashes.len() + 2 < max {

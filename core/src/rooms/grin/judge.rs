@@ -7,9 +7,10 @@ use std::sync::Arc;
 use peerage_mw::{Block, Header, Job};
 
 use super::Grin;
-use super::chain::{Change, Setback, Standing, genesis};
+use super::chain::{Standing, genesis};
 use super::rows::{Row, StoredBlock};
 use super::source::Source;
+use super::turn::{Change, Setback, Step};
 use super::types::{Event, Then, Timer};
 use crate::commons::bans::BanReason;
 use crate::cx::Cx;
@@ -24,6 +25,14 @@ pub(super) struct Import {
     blocks: Arc<[Block]>,
     /// The first block that was not yet looked at.
     next: usize,
+}
+
+/// Blocks that have found their places while the chain was still on its way to them.
+#[derive(Clone, Debug)]
+pub(super) struct Judged {
+    from: Source,
+    blocks: Arc<[Block]>,
+    why: Option<Arc<str>>,
 }
 
 impl Grin {
@@ -50,7 +59,8 @@ impl Grin {
             before = Some(block.header());
         }
         if jobs.is_empty() {
-            return self.judged(cx, from, &blocks, Some("follows another block".into()));
+            let why = Some("follows another block".into());
+            return self.judged(cx, Judged { from, blocks, why });
         }
         let work = Work::Check {
             rules: *self.store.state().rules(),
@@ -67,7 +77,7 @@ impl Grin {
         &mut self,
         cx: &mut Cx<'_, Self>,
         from: Source,
-        blocks: &[Block],
+        blocks: Arc<[Block]>,
         done: &Done,
     ) {
         let Done::Checked(verdicts) = done else {
@@ -96,8 +106,8 @@ impl Grin {
                 self.store.add_block(block.clone(), from.clone());
             }
         }
-        let setback = self.advance(cx);
-        self.judged(cx, from, blocks, why.or(setback));
+        self.judged.push(Judged { from, blocks, why });
+        self.advance(cx);
     }
 
     fn refuse_block(&mut self, cx: &mut Cx<'_, Self>, from: &Source, header: &Header, why: &str) {
@@ -109,45 +119,67 @@ impl Grin {
         self.punish(cx, from, BanReason::BadBlock, why);
     }
 
-    /// Blocks have found their places, or some of them have not.
-    fn judged(
-        &mut self,
-        cx: &mut Cx<'_, Self>,
-        from: Source,
-        blocks: &[Block],
-        why: Option<Arc<str>>,
-    ) {
+    /// Blocks are in the chain or have found other places, or some of them have not.
+    fn judged(&mut self, cx: &mut Cx<'_, Self>, judged: Judged) {
+        let Judged { from, blocks, why } = judged;
         match from {
             Source::Import => self.imported(cx, why),
             Source::Own => self.arm_mine(cx),
-            Source::Operator | Source::Peer(_) => self.fetched(cx, &from, blocks),
+            Source::Operator | Source::Peer(_) => self.fetched(cx, &from, &blocks),
         }
     }
 
     // --- The chain ---
 
-    /// Changes to the branch with the most work. Tells what kept a better one from being taken.
-    fn advance(&mut self, cx: &mut Cx<'_, Self>) -> Option<Arc<str>> {
-        let mut setback = None;
-        while let Some(result) = self.store.advance() {
-            match result {
-                Ok(change) => self.changed(cx, &change),
-                Err(Setback::Invalid { header, why, giver }) => {
-                    let text: Arc<str> = why.to_string().into();
-                    self.refuse_block(cx, &giver, &header, &text);
-                    setback = Some(text);
-                }
-                Err(Setback::TooDeep(depth)) => {
-                    cx.event(Event::ReorganisationTooDeep { depth });
-                    setback = Some("too deep a reorganisation".into());
-                }
-            }
+    /// Goes a step towards the branch with the most work. The rest waits until whoever else waits for
+    /// the node has had a turn.
+    pub(super) fn advance(&mut self, cx: &mut Cx<'_, Self>) {
+        if self.turning.is_some() {
+            return;
         }
-        setback
+        match self.store.advance() {
+            None => {}
+            Some(Ok(Step::Taken(change))) => self.changed(cx, &change),
+            Some(Ok(Step::Turn(turn))) => return self.turn(cx, turn),
+            Some(Err(setback)) => self.held_back(cx, setback),
+        }
+        self.go_on(cx);
+    }
+
+    /// A step is done: the next one follows, or what waited for the last one.
+    pub(super) fn go_on(&mut self, cx: &mut Cx<'_, Self>) {
+        if self.store.better().is_some() {
+            return cx.arm_once(Timer::Advance, Duration::from_micros(1));
+        }
+        if core::mem::take(&mut self.moved) {
+            self.announce(cx);
+            self.arm_mine(cx);
+        }
+        for judged in core::mem::take(&mut self.judged) {
+            self.judged(cx, judged);
+        }
+    }
+
+    /// A branch with more work is not taken.
+    pub(super) fn held_back(&mut self, cx: &mut Cx<'_, Self>, setback: Setback) {
+        let why: Arc<str> = match setback {
+            Setback::Invalid { header, why, giver } => {
+                let text: Arc<str> = why.to_string().into();
+                self.refuse_block(cx, &giver, &header, &text);
+                text
+            }
+            Setback::TooDeep(depth) => {
+                cx.event(Event::ReorganisationTooDeep { depth });
+                "too deep a reorganisation".into()
+            }
+        };
+        for judged in &mut self.judged {
+            judged.why.get_or_insert_with(|| why.clone());
+        }
     }
 
     /// The chain is another one: everything follows it.
-    fn changed(&mut self, cx: &mut Cx<'_, Self>, change: &Change) {
+    pub(super) fn changed(&mut self, cx: &mut Cx<'_, Self>, change: &Change) {
         let chain = self.store.state().rules().chain;
         for block in &change.undone {
             cx.put(Row::Block(block.header().height(), None));
@@ -169,8 +201,7 @@ impl Grin {
         let (state, now) = (self.store.state(), cx.now().mono);
         let left = self.pool.follow(state, &change.undone, &change.done, now);
         self.left(cx, left);
-        self.announce(cx);
-        self.arm_mine(cx);
+        self.moved = true;
     }
 
     // --- Import ---

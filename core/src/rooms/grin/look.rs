@@ -55,10 +55,11 @@ impl Grin {
 
     pub(super) fn show_block(&self, name: &Name, view: View, nonce: u64) -> Response {
         let block = match name {
-            Name::Height(height) => match self.store.block_at(*height) {
-                Some(block) => Some(block),
-                None => return failed(400, "failed to parse input: Not found."),
-            },
+            Name::Height(height) if self.store.state().header(*height).is_none() => {
+                return failed(400, "failed to parse input: Not found.");
+            }
+            // Of a compacted block there is no more than a header.
+            Name::Height(height) => self.store.block_at(*height),
             Name::Digits(digits) => {
                 let by_hash = hash_of(digits).and_then(|hash| self.store.block(&hash));
                 by_hash.or_else(|| {

@@ -3,21 +3,28 @@
 //!
 //! | part | decides |
 //! |---|---|
-//! | `chain` | which branch is the chain |
+//! | `chain`, `turn` | what there is, and which branch of it is the chain |
 //! | `judge` | what becomes of a block, and what follows from it |
 //! | `sync` | what is missing, and whom to ask for it |
 //! | `tend`, `links`, `book` | who is linked, and what is known of peers |
 //! | `pool`, `dandelion`, `relay` | which transactions wait, and how they travel |
 //! | `mine` | blocks of our own |
+//! | `compact` | what is left of old blocks |
 //! | `look`, `scan`, `page` | what the API shows |
 //!
 //! The stateless half of every check, rewards and the search for proof of work are effects; see
 //! [`crate::work`]. Rules: grin as of release 4.1.1, consensus as of 5.5.2.
 
+#[cfg(any(test, feature = "testing"))]
+mod audit;
 mod book;
 mod chain;
+mod compact;
 mod dandelion;
+#[cfg(any(test, feature = "testing"))]
+pub mod forge;
 pub mod http;
+mod item;
 mod judge;
 mod links;
 mod look;
@@ -32,6 +39,7 @@ mod sync;
 mod tend;
 #[cfg(test)]
 mod tests;
+mod turn;
 pub mod types;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -45,14 +53,15 @@ pub use types::{Event, Request, Response, Then, Timer};
 use self::book::Book;
 use self::chain::Store;
 use self::dandelion::Dandelion;
-use self::judge::Import;
+use self::judge::{Import, Judged};
 use self::links::Links;
 use self::look::failed;
 use self::mine::Mining;
 use self::pool::Pool;
-use self::rows::{StoredBlock, StoredTransaction};
+use self::rows::{StoredBlock, StoredRemains, StoredTransaction};
 use self::scan::Scans;
 use self::sync::Sync;
+use self::turn::Turn;
 use self::types::{Ask, Between};
 use crate::access::Access;
 use crate::commons::Notice;
@@ -94,10 +103,16 @@ pub struct Grin {
     book: Book,
     sync: Sync,
     import: Option<Import>,
+    /// Blocks that wait for the chain to come to them.
+    judged: Vec<Judged>,
+    /// Another branch that is being worked out.
+    turning: Option<Turn>,
+    /// Whether the chain has changed and others have not yet been told.
+    moved: bool,
     mining: Option<Mining>,
     scans: Scans,
-    /// The height below which other branches were forgotten.
-    compacted: u64,
+    /// Who waits for the chain to be compacted, while it is.
+    compacting: Option<Vec<RequestId>>,
 }
 
 impl Room for Grin {
@@ -127,9 +142,12 @@ impl Room for Grin {
             book: Book::default(),
             sync: Sync::default(),
             import: None,
+            judged: Vec::new(),
+            turning: None,
+            moved: false,
             mining,
             scans: Scans::default(),
-            compacted: 0,
+            compacting: None,
         }
     }
 
@@ -173,6 +191,7 @@ impl Room for Grin {
             Then::BlocksChecked { .. }
             | Then::HeadersChecked { .. }
             | Then::Replayed
+            | Then::Turned
             | Then::Rewarded(_)
             | Then::Searched(_)
             | Then::TransactionsChecked(_) => unreachable!("work is no call"),
@@ -184,11 +203,12 @@ impl Room for Grin {
             unreachable!("the room has work done and nothing else checked");
         };
         match then {
-            Then::BlocksChecked { from, blocks } => self.blocks_checked(cx, from, &blocks, &done),
+            Then::BlocksChecked { from, blocks } => self.blocks_checked(cx, from, blocks, &done),
             Then::HeadersChecked { from, headers } => {
                 self.headers_checked(cx, &from, &headers, &done);
             }
             Then::Replayed => self.replayed(cx, done),
+            Then::Turned => self.turned(cx, done),
             Then::Rewarded(attempt) => self.rewarded(cx, attempt, done),
             Then::Searched(attempt) => self.searched(cx, attempt, done),
             Then::TransactionsChecked(arrivals) => {
@@ -204,6 +224,8 @@ impl Room for Grin {
 
     fn timer(&mut self, cx: &mut Cx<'_, Self>, timer: Timer) {
         match timer {
+            Timer::Advance => self.advance(cx),
+            Timer::Compact => self.compact_some(cx),
             Timer::Mine => self.mine(cx),
             Timer::Monitor => self.monitor(cx),
             Timer::Readmit => self.readmit(cx),
@@ -236,6 +258,15 @@ impl Room for Grin {
                         text: format!("{height}: {why}"),
                     })?;
             }
+            Row::Remains(height, StoredRemains { chain, remains }) => {
+                same(chain)?;
+                self.store
+                    .lay(remains)
+                    .map_err(|why| RestoreError::Damaged {
+                        what: "block",
+                        text: format!("what is left of {height}: {why}"),
+                    })?;
+            }
             Row::Pending(digest, Some(StoredTransaction { chain, transaction })) => {
                 same(chain)?;
                 self.reloading.insert(digest, transaction);
@@ -249,7 +280,13 @@ impl Room for Grin {
 
     fn export(&self, rows: &mut Vec<rooms::Row>) {
         let chain = self.store.state().rules().chain;
-        let heights = 1..=self.store.tip().height();
+        let tail = self.store.tail();
+        for (height, remains) in (1..=tail).filter_map(|at| Some((at, self.store.remains_at(at)?)))
+        {
+            let remains = remains.clone();
+            rows.push(Row::Remains(height, StoredRemains { chain, remains }).into());
+        }
+        let heights = tail + 1..=self.store.tip().height();
         for block in heights.filter_map(|height| self.store.block_at(height)) {
             let stored = StoredBlock {
                 chain,
@@ -272,6 +309,7 @@ impl Room for Grin {
 
     fn gauges(&self, gauge: &mut dyn FnMut(&'static str, u64)) {
         gauge("grin_height", self.store.tip().height());
+        gauge("grin_compacted_height", self.store.tail());
         gauge("grin_total_difficulty", self.store.tip().total_difficulty());
         gauge("grin_unspent", self.store.state().unspent_count() as u64);
         gauge("grin_headers_beside", self.store.beside() as u64);
@@ -291,6 +329,7 @@ impl Grin {
     fn asked(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, ask: Ask) {
         let response = match ask {
             Ask::ByHeight(asked) => return self.by_height(cx, id, asked),
+            Ask::Compact => return self.compact(cx, id),
             Ask::Outputs { start, max, end } => return self.outputs(cx, id, (start, max, end)),
             Ask::Push { transaction, fluff } => return self.push(cx, id, transaction, fluff),
             Ask::Validate { .. } => return self.validate(cx, id),
@@ -300,7 +339,6 @@ impl Grin {
             }
             Ask::ByIds(ids) => self.by_ids(&ids),
             Ask::Chain => Response::Tip(self.tip()),
-            Ask::Compact => self.compact(),
             Ask::Connected => self.show_links(cx),
             Ask::Header(name) => self.show_header(&name),
             Ask::HeightsToPositions { start, end } => self.heights_to_positions(start, end),

@@ -1,14 +1,16 @@
-//! What the room keeps, as rows: the blocks of the main chain by height, which are promised; what is
-//! known of peers and which transactions wait, which are hints.
+//! What the room keeps, as rows: the blocks of the main chain by height, or what is left of them, which
+//! are promised; what is known of peers and which transactions wait, which are hints.
 //!
 //! Of a reorganisation all rows are in one commit, so a start finds one whole branch or the other.
-//! Blocks and transactions are consensus bytes behind a byte that names their chain.
+//! Blocks and transactions are consensus bytes behind a byte that names their chain and one that names
+//! their format. What is left of a block takes the block's place, and tells so in the first of these.
 
 use std::sync::Arc;
 
-use peerage_mw::{Block, Chain, Format, Hash, Rules, Transaction};
+use peerage_mw::{Block, Chain, Hash, Remains, Rules, Transaction};
 use serde::{Deserialize, Serialize};
 
+use super::item;
 use crate::commons::address::HostAddr;
 use crate::rows::{Record, RowError, VALUE_VERSION, from_json_value, json_value, payload};
 
@@ -21,6 +23,8 @@ pub enum Row {
     Peer(HostAddr, Option<PeerRecord>),
     /// A transaction that waits, by its digest: a hint.
     Pending(Hash, Option<StoredTransaction>),
+    /// What is left of the block of this height, in its place.
+    Remains(u64, StoredRemains),
 }
 
 /// A block and whose it is.
@@ -30,6 +34,15 @@ pub struct StoredBlock {
     pub chain: Chain,
     /// The block.
     pub block: Block,
+}
+
+/// What is left of a block and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StoredRemains {
+    /// Its chain.
+    pub chain: Chain,
+    /// What is left.
+    pub remains: Remains,
 }
 
 /// A transaction and whose it is.
@@ -62,6 +75,9 @@ const BLOCK: u8 = 0x50;
 const PEER: u8 = 0x51;
 const PENDING: u8 = 0x52;
 
+/// Set in the byte that names the chain where only the remains of a block are left.
+const REMAINS: u8 = 0x80;
+
 impl Row {
     /// The table tags that the room owns.
     pub const TABLES: core::ops::RangeInclusive<u8> = 0x50..=0x5f;
@@ -70,7 +86,9 @@ impl Row {
 impl Record for Row {
     fn key(&self) -> Vec<u8> {
         let (table, field) = match self {
-            Self::Block(height, _) => (BLOCK, height.to_be_bytes().to_vec()),
+            Self::Block(height, _) | Self::Remains(height, _) => {
+                (BLOCK, height.to_be_bytes().to_vec())
+            }
             Self::Peer(addr, _) => {
                 // Host names compare without case, so their keys are in one case.
                 (PEER, addr.to_string().to_ascii_lowercase().into_bytes())
@@ -85,18 +103,19 @@ impl Record for Row {
     fn value(&self) -> Option<Vec<u8>> {
         match self {
             Self::Block(_, value) => value.as_ref().map(|stored| {
-                let bytes = stored.block.encode(Format::V3);
-                of_chain(
-                    stored.chain,
-                    &bytes.expect("every block has a third format"),
-                )
+                let bytes = item::write(|format| stored.block.encode(format));
+                of_chain(stored.chain, &bytes)
             }),
             Self::Peer(_, value) => value.as_ref().map(json_value),
             Self::Pending(_, value) => value.as_ref().map(|stored| {
-                let bytes = stored.transaction.encode(Format::V3);
-                let bytes = bytes.expect("every transaction has a third format");
+                let bytes = item::write(|format| stored.transaction.encode(format));
                 of_chain(stored.chain, &bytes)
             }),
+            Self::Remains(_, stored) => {
+                let mut value = of_chain(stored.chain, &stored.remains.encode());
+                value[1] |= REMAINS;
+                Some(value)
+            }
         }
     }
 
@@ -108,7 +127,7 @@ impl Record for Row {
     }
 
     fn lazy(&self) -> bool {
-        !matches!(self, Self::Block(..))
+        !matches!(self, Self::Block(..) | Self::Remains(..))
     }
 
     fn decode(key: &[u8], value: &[u8]) -> Result<Self, RowError> {
@@ -120,8 +139,11 @@ impl Record for Row {
             BLOCK => {
                 let height = field.try_into().map_err(|_| damaged_key.clone())?;
                 let height = u64::from_be_bytes(height);
+                if value.get(1).is_some_and(|kind| kind & REMAINS != 0) {
+                    return decode_remains(height, value);
+                }
                 let (chain, bytes) = chain_of(table, value)?;
-                let block = Block::decode(&Rules::of(chain), Format::V3, bytes);
+                let block = item::read(&Rules::of(chain), bytes, Block::decode);
                 let block = block.map_err(|error| damaged(table, &error))?;
                 if block.header().height() != height {
                     return Err(damaged_key);
@@ -139,7 +161,7 @@ impl Record for Row {
             }
             PENDING => {
                 let (chain, bytes) = chain_of(table, value)?;
-                let transaction = Transaction::decode(&Rules::of(chain), Format::V3, bytes);
+                let transaction = item::read(&Rules::of(chain), bytes, Transaction::decode);
                 let transaction = transaction.map_err(|error| damaged(table, &error))?;
                 let digest = transaction.digest();
                 if field != digest.as_bytes() {
@@ -152,6 +174,18 @@ impl Record for Row {
             _ => Err(RowError::UnknownTable { table }),
         }
     }
+}
+
+fn decode_remains(height: u64, value: &[u8]) -> Result<Row, RowError> {
+    let mut value = value.to_vec();
+    value[1] &= !REMAINS;
+    let (chain, bytes) = chain_of(BLOCK, &value)?;
+    let remains = Remains::decode(&Rules::of(chain), bytes);
+    let remains = remains.map_err(|error| damaged(BLOCK, &error))?;
+    if remains.header().height() != height {
+        return Err(RowError::DamagedKey { table: BLOCK });
+    }
+    Ok(Row::Remains(height, StoredRemains { chain, remains }))
 }
 
 fn of_chain(chain: Chain, bytes: &[u8]) -> Vec<u8> {

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use peerage_mw::{Block, ChainState, Hash};
+use peerage_mw::{Block, ChainState, Hash, Remains};
 
 use super::look::{failed, view_unspent};
 use super::page::{HeightOutputs, OutputPage};
@@ -54,6 +54,8 @@ pub(super) struct Validation {
     waiters: Vec<RequestId>,
     /// The block up to which it goes.
     target: (u64, Hash),
+    /// Up to which height it goes over what is left of blocks.
+    tail: u64,
 }
 
 /// All that takes long.
@@ -216,14 +218,19 @@ impl Grin {
         self.scans.validation = Some(Validation {
             waiters: vec![id],
             target,
+            tail: 0,
         });
-        self.replay_from(cx, self.first_state());
+        self.replay_all(cx);
     }
 
-    fn first_state(&self) -> Arc<ChainState> {
+    /// Begins at the first block.
+    fn replay_all(&mut self, cx: &mut Cx<'_, Self>) {
+        if let Some(validation) = &mut self.scans.validation {
+            validation.tail = self.store.tail();
+        }
         let rules = *self.store.state().rules();
         let first = ChainState::new(rules, &chain::genesis(&rules));
-        Arc::new(first.expect("the first block is empty"))
+        self.replay_from(cx, Arc::new(first.expect("the first block is empty")));
     }
 
     fn replay_from(&self, cx: &mut Cx<'_, Self>, from: Arc<ChainState>) {
@@ -231,9 +238,17 @@ impl Grin {
             return;
         };
         let heights = from.tip().height() + 1..=validation.target.0;
-        let blocks = heights.map_while(|height| self.store.block_at(height).cloned());
-        let blocks: Arc<[Block]> = blocks.take(GRIN_REPLAY_BLOCKS).collect();
-        let work = Work::Replay { from, blocks };
+        let heights = heights.take(GRIN_REPLAY_BLOCKS);
+        let remains = heights.clone().map_while(|at| self.store.remains_at(at));
+        let remains: Arc<[Remains]> = remains.cloned().collect();
+        let blocks = heights.skip(remains.len());
+        let blocks = blocks.map_while(|height| self.store.block_at(height).cloned());
+        let blocks: Arc<[Block]> = blocks.collect();
+        let work = Work::Replay {
+            from,
+            remains,
+            blocks,
+        };
         cx.verify(VerifyJob::Mimblewimble(work), Then::Replayed);
     }
 
@@ -245,16 +260,17 @@ impl Grin {
         let Some(validation) = &mut self.scans.validation else {
             return;
         };
+        if validation.tail != self.store.tail() {
+            // What is left of blocks adds up at the tail, and that has moved.
+            return self.replay_all(cx);
+        }
         match result {
             Ok(state) if state.tip().hash() == validation.target.1 => {
                 self.validated(cx, Response::Done);
             }
             Ok(state) if self.store.state().holds(state.tip()) => self.replay_from(cx, state),
             // The chain has changed its branch under way: the new one is gone over from its beginning.
-            Ok(_) | Err(_) if !self.still_there(cx) => {
-                let state = self.first_state();
-                self.replay_from(cx, state);
-            }
+            Ok(_) | Err(_) if !self.still_there(cx) => self.replay_all(cx),
             Ok(_) => self.validated(cx, failed(500, "validate failed: Orphan")),
             Err(invalid) => {
                 let text = format!("validate failed: {invalid:?}");
@@ -289,21 +305,4 @@ impl Grin {
             }
         }
     }
-
-    /// Forgets branches that part too far below the last block to be taken.
-    ///
-    /// Rule: `compact` of grin_chain, which does nothing before the chain has grown by the horizon and
-    /// sixty blocks. Ours keep all blocks of the main chain, as archive nodes do: newcomers need them.
-    pub(super) fn compact(&mut self) -> Response {
-        let horizon = self.store.state().rules().cut_through_horizon();
-        let height = self.store.tip().height();
-        if height >= self.compacted + horizon + COMPACT_AFTER {
-            self.compacted = height.saturating_sub(horizon);
-            self.store.prune(self.compacted);
-        }
-        Response::Done
-    }
 }
-
-/// Blocks by which a chain must have grown beyond the horizon to be compacted.
-const COMPACT_AFTER: u64 = 60;

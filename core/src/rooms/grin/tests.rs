@@ -1,15 +1,18 @@
 //! The room as others see it: one node on a table, and a few that exchange what they have.
 
 mod blocks;
+mod compact;
 mod exchange;
 mod liars;
 mod transactions;
+mod turn;
 
 use std::sync::{Arc, OnceLock};
 
 use peerage_mw::{Block, Commitment, Format, Hash, Header, Rules, Transaction, chain_file};
 use serde_json::Value;
 
+use super::forge::Forge;
 use super::page::Tip;
 use super::types::{Ask, Between, Event, Hello, Name, Request, Response, View};
 use crate::config::Config;
@@ -40,6 +43,19 @@ pub(super) fn fork() -> Arc<[Block]> {
         .iter()
         .map(block_of);
     common.into_iter().chain(blocks).collect()
+}
+
+/// A longer chain with less work, and a shorter one with more: they part after the second block, and
+/// the blocks of the shorter one follow each other so fast that each is harder than the last.
+pub(super) fn long_and_heavy() -> [Arc<[Block]>; 2] {
+    static BRANCHES: OnceLock<[Arc<[Block]>; 2]> = OnceLock::new();
+    let forge = || {
+        let common = Forge::new(RULES, 1).grow(2, 60);
+        let heavy = Forge::on(RULES, 2, common.blocks()).grow(6, 1);
+        let long = common.grow(8, 60);
+        [long.blocks().into(), heavy.blocks().into()]
+    };
+    BRANCHES.get_or_init(forge).clone()
 }
 
 /// A block of the recordings.

@@ -430,6 +430,8 @@ pub enum Then {
     },
     /// A validation has come a step further.
     Replayed,
+    /// Another branch is worked out.
+    Turned,
     /// A reward is made, in this attempt at a block.
     Rewarded(u64),
     /// A block was searched for, in this attempt.
@@ -454,6 +456,10 @@ pub struct Arrival {
 /// Why to wake up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
+    /// The chain is still on its way to the branch with the most work.
+    Advance,
+    /// More of the chain is to be compacted.
+    Compact,
     /// The next block of our own is due.
     Mine,
     /// The stem pool is to be looked at.
@@ -485,6 +491,8 @@ events! {
         ChainImported { /** The height reached. */ height: u64, /** What ended it too early, or nothing. */ why: Arc<str> } = "grin_chain_imported", "imported blocks up to {height}{why}";
         /// A share of a file's chain is being checked.
         ChainImporting { /** The height of its last block. */ height: u64, /** That of the file's. */ last: u64 } = "grin_chain_importing", "importing blocks up to {height} of {last}";
+        /// Old blocks were compacted.
+        Compacted { /** The height up to which. */ height: u64 } = "grin_compacted", "compacted the chain up to {height}";
         /// A stem transaction was spread because nobody else did.
         EmbargoEnded = "grin_embargo_ended", "spread a transaction that nobody else did";
         /// A new epoch of Dandelion began.

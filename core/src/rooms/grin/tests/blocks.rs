@@ -7,16 +7,17 @@ use peerage_mw::{Block, Format, Rules};
 use serde_json::Value;
 
 use super::{
-    ask, between, block_of, calls, chain, commitment_name, events, fork, greet, hash_name,
-    node_with, refusals, show, started, tip,
+    RULES, ask, between, block_of, calls, chain, commitment_name, events, fork, greet, hash_name,
+    long_and_heavy, node_with, refusals, show, started, tip,
 };
+use crate::limits::GRIN_APPLY_MAX;
 use crate::node::RestoreError;
 use crate::rooms;
 use crate::rooms::grin::types::{Ask, Between, Event, Name, Request, Response};
 use crate::rows::Record as _;
 use crate::scripted::{Script, addr, ban, config, operator};
-use crate::time::Duration;
-use crate::{Caller, Node, Output, Secret, Seed};
+use crate::time::{Duration, WallTime};
+use crate::{Caller, Input, Node, Output, Secret, Seed};
 
 #[test]
 fn a_recorded_chain_is_taken_in() {
@@ -177,6 +178,108 @@ fn a_branch_with_more_work_becomes_the_chain_in_one_commit() {
     assert_eq!(again.exported(), script.exported());
 }
 
+/// Work decides, not length: the chain becomes shorter, and what was above its end is gone from the
+/// disk, from answers and after a restart.
+#[test]
+fn a_shorter_branch_with_more_work_becomes_the_chain() {
+    let [long, heavy] = long_and_heavy();
+    let last = |blocks: &[Block]| blocks.last().expect("blocks").header().clone();
+    let (light, most) = (last(&long), last(&heavy));
+    assert!(most.total_difficulty() > light.total_difficulty());
+    assert_eq!((light.height(), most.height()), (10, 8));
+
+    let mut script = node_with(long.clone());
+    greet(&mut script, 2, long[0].header());
+    let mut commits = Vec::new();
+    for block in &heavy[3..] {
+        let outputs = between(&mut script, 2, Between::Announce(block.header().clone()));
+        let (id, _) = calls(&outputs).pop().expect("the block is asked for");
+        let outputs = script.reply(id, Response::Blocks(Arc::new([block.clone()])), 2);
+        assert_eq!(refusals(&outputs), Vec::<String>::new());
+        let turned = events(&outputs)
+            .into_iter()
+            .find(|event| matches!(event, Event::Reorganised { .. }));
+        for output in &outputs {
+            if let Output::Commit { rows, .. } = output {
+                let promised = rows.iter().filter(|row| !row.lazy());
+                let (deleted, written) = promised.partition::<Vec<_>, _>(|row| row.deletes());
+                commits.push((turned.clone(), written.len(), deleted.len()));
+            }
+        }
+    }
+    // Heights 3 to 7 are written anew and 8 to 10 deleted, all in one commit; then comes one more.
+    let turn = Event::Reorganised {
+        depth: 8,
+        height: 7,
+    };
+    assert_eq!(commits, [(Some(turn), 5, 3), (None, 1, 0)]);
+    assert_eq!(tip(&mut script).hash, most.hash());
+    assert_eq!(script.gauge("bans"), 0);
+
+    // What a height meant is what it means now, or nothing.
+    let above = Name::Height(light.height());
+    let refused = Response::Failed(400, "failed to parse input: Not found.".into());
+    assert_eq!(show(&mut script, above.clone()), refused);
+    assert_eq!(ask(&mut script, Ask::Header(above)), Response::NotFound);
+    let at = ask(&mut script, Ask::Header(Name::Height(3)));
+    assert_eq!(at, Response::Header(heavy[3].header().clone()));
+    let validate = Ask::Validate { post: false };
+    assert_eq!(ask(&mut script, validate), Response::Done);
+
+    script.advance(Duration::from_secs(2));
+    assert_eq!(script.durable(), script.exported());
+    let mut again = Script::restore(config(1), script.durable());
+    assert_eq!(tip(&mut again).hash, most.hash());
+    assert_eq!(again.exported(), script.exported());
+}
+
+/// However many blocks come at once, each input adds a few of them, and whoever waits for the node has
+/// a turn in between.
+#[test]
+fn a_stretch_of_blocks_is_added_in_steps() {
+    let blocks = chain();
+    let mut config = config(1);
+    config.grin.import = Some(blocks[..15].into());
+    let mut script = Script::new(config);
+    let mut outputs = script.run(Input::Tick);
+    let mut seen = Vec::new();
+    loop {
+        for output in &outputs {
+            if let Output::Commit { rows, .. } = output {
+                assert!(rows.iter().filter(|row| !row.lazy()).count() <= GRIN_APPLY_MAX);
+            }
+        }
+        seen.push(tip(&mut script).height);
+        if tip(&mut script).height == 14 {
+            break;
+        }
+        let at = script.node.poll_timeout().expect("another step");
+        script.set_mono(at.max(script.now.mono));
+        outputs = script.run(Input::Tick);
+    }
+    assert_eq!(seen, [2, 4, 6, 8, 10, 12, 14]);
+    script.advance(Duration::from_secs(2));
+    assert_eq!(script.durable(), script.exported());
+
+    // The next page is asked for when the one before is in the chain.
+    let outputs = greet(&mut script, 2, blocks[30].header());
+    let (id, what) = calls(&outputs).pop().expect("a question");
+    assert!(matches!(what, Between::Headers(_)), "{what:?}");
+    let headers = blocks[15..].iter().map(|block| block.header().clone());
+    let outputs = script.reply(id, Response::Headers(headers.collect()), 2);
+    let (id, what) = calls(&outputs).pop().expect("a question");
+    let Between::Blocks(hashes) = what else {
+        panic!("no blocks are asked for but {what:?}");
+    };
+    assert_eq!(hashes.len(), 16);
+    let page = blocks[15..].iter().cloned().collect();
+    let outputs = script.reply(id, Response::Blocks(page), 2);
+    assert_eq!(tip(&mut script).height, 16);
+    assert_eq!(calls(&outputs), []);
+    script.advance(Duration::from_millis(1));
+    assert_eq!(tip(&mut script).height, 30);
+}
+
 #[test]
 fn a_file_is_taken_in_as_far_as_it_is_right() {
     let mut blocks = chain().to_vec();
@@ -237,7 +340,7 @@ fn a_swapped_body_does_not_spoil_the_true_block() {
         .encode(Format::V3)
         .expect("every block has a third format");
     bytes.extend(&other[blocks[29].header().encode().len()..]);
-    let swapped = Block::decode(&super::RULES, Format::V3, &bytes).expect("a block by its looks");
+    let swapped = Block::decode(&RULES, Format::V3, &bytes).expect("a block by its looks");
     assert_eq!(swapped.hash(), blocks[30].hash());
     let outputs = offer(&mut script, 2, &swapped);
     assert_eq!(refusals(&outputs).len(), 1);
@@ -298,4 +401,22 @@ fn callers_without_the_secret_are_told_nothing() {
         between(&mut script, 2, Between::Headers(Arc::new([]))).len(),
         0
     );
+}
+
+/// A chain whose blocks follow each other faster than seconds do is ahead of the clock. What is mined on
+/// it must wait until others would take it.
+#[test]
+fn nothing_is_mined_that_is_dated_too_far_ahead() {
+    let blocks = chain();
+    let last = blocks[30].header().timestamp();
+    let mut config = config(1);
+    config.grin.import = Some(blocks);
+    config.grin.mine = Some(Duration::from_secs(5));
+    let mut script = started(config);
+    let last = u64::try_from(last).expect("after 1970");
+    script.now.wall = WallTime::from_secs(last - RULES.future_limit_secs - 60);
+    let outputs = script.advance(Duration::from_secs(60));
+    assert_eq!(events(&outputs), []);
+    script.advance(Duration::from_secs(10));
+    assert!(tip(&mut script).height > 30);
 }

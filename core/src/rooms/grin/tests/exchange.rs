@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use peerage_mw::Block;
+use peerage_mw::{Block, Hash};
 
-use super::{chain, fork, tip};
+use super::liars::linked_node;
+use super::{calls, chain, fork, greet, hello, long_and_heavy, tip};
 use crate::rooms::grin::page::{LinkPage, PeerPage};
-use crate::rooms::grin::types::{Ask, Request, Response};
+use crate::rooms::grin::types::{Ask, Between, Request, Response};
 use crate::rooms::{self, Row};
 use crate::rows::Record as _;
 use crate::scripted::{World, addr, ban, info, operator, unban};
 use crate::time::Duration;
 
 /// Nodes that know each other and begin with chains of their own.
-fn world(chains: &[Arc<[Block]>]) -> World {
+pub(super) fn world(chains: &[Arc<[Block]>]) -> World {
     world_with(chains, |_, _| {})
 }
 
@@ -30,7 +31,7 @@ fn world_with(chains: &[Arc<[Block]>], tune: impl Fn(usize, &mut crate::config::
     })
 }
 
-fn heights(world: &World) -> Vec<u64> {
+pub(super) fn heights(world: &World) -> Vec<u64> {
     world
         .nodes
         .iter()
@@ -97,6 +98,59 @@ fn three_nodes_agree_on_the_branch_with_the_most_work() {
     let most = fork().last().expect("blocks").header().total_difficulty();
     assert!(world.until(Duration::from_secs(10), |world| works(world) == [most; 3]));
     for node in &mut world.nodes {
+        assert_eq!(node.gauge("bans"), 0);
+    }
+    world.until(Duration::from_secs(3), |_| false);
+    assert_durable(&world);
+}
+
+/// A branch may part so far below that a page of its headers ends before they have as much work as our
+/// own chain. Pages of two headers show the same as long branches do.
+#[test]
+fn headers_of_a_long_branch_are_asked_for_page_by_page() {
+    let better = fork();
+    let last = better.last().expect("blocks").header();
+    let mut script = linked_node(chain());
+    let mut outputs = greet(&mut script, 2, last);
+    let mut pages = 0;
+    while tip(&mut script).hash != last.hash() {
+        let mut next = Vec::new();
+        for (id, what) in calls(&outputs) {
+            let response = match what {
+                Between::Headers(locator) => {
+                    pages += 1;
+                    assert!(pages < 30, "the same page is asked for again and again");
+                    let place = |hash: &Hash| better.iter().position(|block| block.hash() == *hash);
+                    let known = locator.iter().find_map(place).expect("the first block");
+                    let page = better[known + 1..].iter().take(2);
+                    Response::Headers(page.map(|block| block.header().clone()).collect())
+                }
+                Between::Blocks(hashes) => {
+                    let has = |block: &&Block| hashes.contains(&block.hash());
+                    Response::Blocks(better.iter().filter(has).cloned().collect())
+                }
+                Between::Hello(_) => Response::Hello(hello(2, last).into()),
+                Between::Announce(_) | Between::Relay { .. } => Response::Done,
+            };
+            next.extend(script.reply(id, response, 2));
+        }
+        assert!(!next.is_empty(), "nothing is asked for after {pages} pages");
+        outputs = next;
+    }
+    assert!(pages > 4, "{pages}");
+}
+
+/// Who has the longer chain gives it up for the one with more work, and passes that on.
+#[test]
+fn a_longer_chain_gives_way_to_more_work() {
+    let [long, heavy] = long_and_heavy();
+    let most = heavy.last().expect("blocks").header().clone();
+    let mut world = world(&[long, heavy, chain()[..1].into()]);
+    world.apart.insert((1, 2));
+    let most = most.total_difficulty();
+    assert!(world.until(Duration::from_secs(20), |world| works(world) == [most; 3]));
+    assert_eq!(heights(&world), [8, 8, 8]);
+    for node in &world.nodes {
         assert_eq!(node.gauge("bans"), 0);
     }
     world.until(Duration::from_secs(3), |_| false);

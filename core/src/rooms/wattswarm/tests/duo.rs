@@ -97,6 +97,7 @@ impl Duo {
                     }
                 }
                 Output::Abandon { .. }
+                | Output::Reclaim
                 | Output::Verify { .. }
                 | Output::Commit { .. }
                 | Output::Event(_) => {}
