@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
+use serde_json::Value;
+
 use crate::PATIENCE;
 
 /// The README's shell blocks that mention `word`, in order, as one script.
@@ -43,6 +45,7 @@ fn pasted(script: &str, api: &str) -> String {
         .args(["-euc", script])
         .env("PATH", format!("{folder}:{path}"))
         .env("PEERAGE_API", format!("127.0.0.1:{api}"))
+        .env("PEERAGE_P2P", "127.0.0.1:0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .process_group(0)
@@ -106,4 +109,47 @@ fn two_agents_write_to_each_other_as_the_readme_says() {
     ] {
         assert!(last.contains(part), "{last}");
     }
+}
+
+#[test]
+fn a_cluster_is_joined_and_left_as_the_readme_says() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (first, second) = (free_port(), free_port());
+    let script = blocks("s3cret") + &blocks("/v1/peers/self");
+    assert_eq!(script.matches("ask ").count(), 5, "{script}");
+    let script = script
+        .replace("/tmp/peerage-tour", &dir.path().display().to_string())
+        .replace("1948", &first)
+        .replace("1949", &second);
+    let said = pasted(&script, &first);
+    let mut lines = said.lines();
+    let added = lines.next().expect("the peer");
+    assert!(added.contains("\"name\":\"second\""), "{said}");
+    let listed = lines.next().expect("a list");
+    assert_eq!(listed.matches("\"is_local\":true").count(), 1, "{said}");
+    assert_eq!(listed.matches("\"is_local\":false").count(), 1, "{said}");
+    let last = lines.next_back().expect("a list");
+    assert_eq!(last.matches("\"is_local\":true").count(), 1, "{said}");
+    assert_eq!(last.matches("\"is_local\":false").count(), 0, "{said}");
+}
+
+#[test]
+fn a_mined_coin_moves_as_the_readme_says() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let api = free_port();
+    let at = format!("http://127.0.0.1:{api}");
+    let script = blocks("grin-mine 1s");
+    let script = script
+        .replace("/tmp/peerage-tour", &dir.path().display().to_string())
+        .replace("http://127.0.0.1:1848", &at)
+        .replace("grin balance", &format!("grin balance --node {at}"))
+        .replace("grin spend", &format!("grin spend --node {at}"));
+    let said = pasted(&script, &api);
+    let spent = said.lines().find(|line| line.contains("\"kernel\":"));
+    let spent: Value = serde_json::from_str(spent.expect("a payment")).expect("JSON");
+    let kernel = spent["kernel"].as_str().expect("an excess");
+    let block = said.split("\"kernels\":").last().expect("a block");
+    assert!(block.contains(kernel), "{said}");
+    let words = said.lines().next_back().expect("the seed");
+    assert_eq!(words.split_whitespace().count(), 24, "{said}");
 }
