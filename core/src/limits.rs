@@ -278,7 +278,7 @@ pub const NEWS_MAX: usize = 64;
 pub const CANDIDATES_MAX: usize = 1_024;
 /// Handshakes under way with peers heard of.
 pub const DISCOVERIES_MAX: usize = 8;
-/// Attempts to tell a peer that this node leaves.
+/// Times that a peer is told again that this node leaves, if it did not hear the first time.
 pub const FAREWELLS_MAX: u32 = 3;
 
 const _: () = assert!(

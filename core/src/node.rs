@@ -198,7 +198,7 @@ impl Node {
         &mut self.shared.commons.peers
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) const fn rooms(&self) -> &Rooms {
         &self.rooms
     }

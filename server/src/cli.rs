@@ -146,10 +146,12 @@ pub(crate) enum Grin {
     Balance(GrinNode),
     /// Spend a coin to the wallet itself, over a node's API
     #[command(after_help = "\
-Without --amount one coin moves as it is; with it, coins are spent until they suffice, and the \
-change comes back as a second coin. Prints the kernel's excess, by which the node tells where it is:
+Without --amount one coin moves whole, less the fee; with it, coins are spent until they suffice, and \
+the change comes back as a second coin. The oldest coins go first, but for those that payments spend \
+which wait for a block. Prints one line of JSON. Its `kernel` is what the node knows the payment by: \
+this answers null until a block has it, and then where it is.
 
-  curl http://127.0.0.1:1848/v1/chain/kernels/EXCESS")]
+  curl http://127.0.0.1:1848/v1/chain/kernels/KERNEL")]
     Spend(GrinSpend),
 }
 
@@ -189,10 +191,10 @@ pub(crate) struct GrinNode {
 pub(crate) struct GrinSpend {
     #[command(flatten)]
     pub(crate) node: GrinNode,
-    /// Make a coin of this much [default: all that one coin holds]
+    /// Make a coin of this many grin, such as 1.5 [default: all that one coin holds]
     #[arg(long, value_name = "GRIN", value_parser = grins)]
     pub(crate) amount: Option<Grins>,
-    /// Pay this much [default: what pools ask of stock nodes]
+    /// Pay this many grin to the miner [default: enough for stock nodes of any release]
     #[arg(long, value_name = "GRIN", value_parser = grins)]
     pub(crate) fee: Option<Grins>,
     /// Spend this coin, named by its commitment [default: the oldest]
@@ -298,8 +300,9 @@ pub(crate) struct Keys {
     /// Ask whoever joins the cluster to know the secret in this file, and prove to know it
     #[arg(long, env = "PEERAGE_CLUSTER_SECRET_FILE", value_name = "FILE")]
     pub(crate) cluster_secret_file: Option<PathBuf>,
-    /// Tell other nodes of the cluster to call this address [default: that of --api, at the host of
-    /// --public if --api listens everywhere]
+    /// Tell other nodes of the cluster to call this address; clients that read
+    /// /.well-known/openid-configuration are sent there, too, by plain HTTP, so for them it must lead
+    /// to --api [default: that of --api, at the host of --public if --api listens everywhere]
     #[arg(long, env = "PEERAGE_CLUSTER_ADDRESS", value_name = "HOST:PORT", value_parser = host_addr)]
     pub(crate) cluster_address: Option<HostAddr>,
     /// Keep this Mimblewimble chain: automated-testing, whose blocks are found in a moment, or

@@ -12,7 +12,8 @@
 //! | replays | it sends again, to anybody, what it was sent |
 //! | sulks | it answers with errors, nonsense of the wrong type, late, or never |
 //!
-//! Where users make friends, liars do so too; see [`Forger`].
+//! Where users make friends, liars do so too; see [`Forger`]. Where there is a Mimblewimble chain, they
+//! spoil it; see [`Spoiler`].
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use peerage_core::{Request, Response};
 use crate::cluster::Stranger;
 use crate::deck::{self, Make};
 use crate::forger::Forger;
+use crate::grin::Spoiler;
 use crate::roster::Roster;
 use crate::seed::{Luck, Seeds};
 
@@ -46,6 +48,8 @@ pub struct Liar {
     forger: Option<Forger>,
     /// What it is in the clusters, where there are any.
     pub stranger: Option<Stranger>,
+    /// What it does to the Mimblewimble chain, where there is one.
+    pub spoiler: Option<Spoiler>,
 }
 
 const BOASTS: usize = 0;
@@ -84,6 +88,7 @@ impl Liar {
             heard: Vec::new(),
             forger: social.then(|| Forger::new(seeds, node, nodes)),
             stranger: None,
+            spoiler: None,
         }
     }
 
@@ -91,6 +96,9 @@ impl Liar {
     pub fn reseed(&mut self, luck: Luck) {
         if let Some(stranger) = &mut self.stranger {
             stranger.reseed(luck.clone());
+        }
+        if let Some(spoiler) = &mut self.spoiler {
+            spoiler.reseed(luck.clone());
         }
         self.luck = luck;
     }
@@ -113,6 +121,9 @@ impl Liar {
         let stranger = self.stranger.as_mut();
         if let Some((to, request)) = stranger.and_then(|of| of.act(roster, wall_secs)) {
             return (to, Request::Cluster(request));
+        }
+        if let Some((to, request)) = self.spoiler.as_mut().and_then(Spoiler::act) {
+            return (to, Request::Grin(request));
         }
         let target = loop {
             let target = self.luck.below(self.nodes.into()) as u32;
@@ -146,15 +157,26 @@ impl Liar {
     pub fn heard(&mut self, node: u32, response: &Response) {
         if let (Some(forger), Response::Wattswarm(response)) = (&mut self.forger, response) {
             forger.heard(node, response);
+        } else if let (Some(spoiler), Response::Grin(response)) = (&mut self.spoiler, response) {
+            spoiler.heard(response);
         }
     }
 
-    /// What it says to a question, and after how many microseconds; nothing, if it never does.
-    pub fn answer(&mut self, roster: &Roster, request: &Request) -> Option<(u64, Response)> {
+    /// What it says to a question of `from`, if that is a node, and after how many microseconds; nothing, if it never does.
+    pub fn answer(
+        &mut self,
+        roster: &Roster,
+        from: Option<u32>,
+        request: &Request,
+    ) -> Option<(u64, Response)> {
         if let (Some(stranger), Request::Cluster(asked)) = (&mut self.stranger, request) {
             stranger.hear(asked);
             let said = stranger.answer(roster, asked)?;
             return Some((self.luck.below(2_000), Response::Cluster(said)));
+        }
+        if let (Some(spoiler), Request::Grin(asked)) = (&mut self.spoiler, request) {
+            let said = spoiler.answer(from, asked)?;
+            return Some((self.luck.below(2_000), Response::Grin(said)));
         }
         // Much is for operators only; on the listener that others reach there is none of it. Other
         // liars belong to no cluster.

@@ -36,13 +36,16 @@ Oracles watch every run; a violated one is named, with its first findings, and t
   books      what a node counts is there, and nothing waits for ever
   bounds     no table or queue of a node outgrows its limit
   commits    a node's commits are numbered without gaps
-  converge   in the calm, mempools become equal, every node knows its peers, friends agree, and
-             clusters agree on who is in them, who has left and what they are called
+  converge   in the calm, mempools become equal, every node knows its peers, friends agree,
+             clusters agree on who is in them, who has left and what they are called, and
+             there is one Mimblewimble chain
   damage     a disk on which bits have changed is noticed at start
   deadlines  no call outlives its deadline
   durable    what others were shown survives a crash
   export     a node's state is what its disk holds
   friends    both sides of a WattSwarm relationship and conversation tell the same story
+  grin       Mimblewimble chains are valid from the first block on, states are those of their
+             chains replayed, and what came unseen is shown to nobody before its time
   model      answers are those that each room's reference model allows
   panic      nothing panics
   wire       with --wire bytes, what crosses as HTTP comes back equal

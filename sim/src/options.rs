@@ -16,6 +16,7 @@ use peerage_core::time::Duration;
 pub use self::social::Social;
 use crate::cluster::Clusters;
 use crate::disk::DiskSpeed;
+use crate::grin::Net;
 use crate::group::Group;
 use crate::latency::Latency;
 use crate::nemesis::draw::{Rate, Rates};
@@ -96,6 +97,8 @@ pub enum Sabotage {
     DamageIgnored,
     /// Calls that are given up are never heard of as such.
     DeafToAbandon,
+    /// Whatever is checked of Mimblewimble is found right.
+    ChecksBlind,
     /// One node hears nobody, for ever.
     Hermit,
     /// The bounds are looked at as if they were a hundredth.
@@ -110,18 +113,21 @@ pub enum Sabotage {
     Restless,
     /// What friends write arrives as if it had been written later.
     LettersAltered,
+    /// The oracles are told that payments came unseen that did not.
+    SecretsTold,
     /// In bytes, messages arrive changed.
     WireGarbled,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::CommitsLost,
         Self::DiskEarly,
         Self::DiskHoards,
         Self::DamageIgnored,
         Self::DeafToAbandon,
+        Self::ChecksBlind,
         Self::Hermit,
         Self::TinyBounds,
         Self::AnswersEaten,
@@ -129,6 +135,7 @@ impl Sabotage {
         Self::Panic,
         Self::Restless,
         Self::LettersAltered,
+        Self::SecretsTold,
         Self::WireGarbled,
     ];
 
@@ -141,6 +148,7 @@ impl Sabotage {
             Self::DiskHoards => "disk-hoards",
             Self::DamageIgnored => "damage-ignored",
             Self::DeafToAbandon => "deaf-to-abandon",
+            Self::ChecksBlind => "checks-blind",
             Self::Hermit => "hermit",
             Self::TinyBounds => "tiny-bounds",
             Self::AnswersEaten => "answers-eaten",
@@ -148,6 +156,7 @@ impl Sabotage {
             Self::Panic => "panic",
             Self::Restless => "restless",
             Self::LettersAltered => "letters-altered",
+            Self::SecretsTold => "secrets-told",
             Self::WireGarbled => "wire-garbled",
         }
     }
@@ -235,6 +244,8 @@ pub struct Options {
     pub work: Work,
     /// Which clusters there are, if any.
     pub clusters: Option<Clusters>,
+    /// Which Mimblewimble network there is, if any.
+    pub grin: Option<Net>,
     /// How nodes hold their sessions.
     pub sessions: Sessions,
     /// The bounds of the nodes' tables.
@@ -251,6 +262,8 @@ pub struct Options {
 
 /// Nodes of a drawn world in which there may be clusters.
 const CLUSTERED_MAX: u32 = 64;
+/// Nodes of a drawn world in which there may be a Mimblewimble network.
+const MINTED_MAX: u32 = 16;
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
 
@@ -299,6 +312,7 @@ impl Options {
             kept_actions: None,
             work,
             clusters: None,
+            grin: None,
             sessions,
             limits,
             ban_window,
@@ -312,6 +326,7 @@ impl Options {
         if faults {
             options.widen(&mut Seeds::new(seed).family("options").luck(1));
             options.found(&mut Seeds::new(seed).family("clusters").luck(0));
+            options.mint(&mut Seeds::new(seed).family("grin").luck(0));
         }
         options.befriend(&mut Seeds::new(seed).family("options").luck(2), faults);
         options
@@ -362,6 +377,15 @@ impl Options {
         if luck.below(3) == 0 && self.nodes <= CLUSTERED_MAX {
             self.settle += clusters.settle();
             self.clusters = Some(clusters);
+        }
+    }
+
+    /// A Mimblewimble network, in some small runs only, since each block costs a range proof.
+    fn mint(&mut self, luck: &mut Luck) {
+        let net = Net::drawn(luck, self.nodes, self.duration);
+        if luck.below(4) == 0 && self.nodes <= MINTED_MAX {
+            self.settle += net.settle();
+            self.grin = Some(net);
         }
     }
 
@@ -631,6 +655,9 @@ impl fmt::Display for Options {
         }
         if let Some(clusters) = &self.clusters {
             writeln!(f, "clusters  {clusters}")?;
+        }
+        if let Some(net) = &self.grin {
+            writeln!(f, "grin      {net}")?;
         }
         write!(
             f,

@@ -314,6 +314,7 @@ impl Run {
         for node in 0..world.options.nodes {
             world.audit_bounds(now, node);
             world.audit_export(now, node, true);
+            world.audit_mint(now, node);
         }
         world.audit_waiting(now);
         world.audit_friends(now);
@@ -335,7 +336,8 @@ impl Run {
         let clusters = world.options.clusters.as_ref();
         converge::obstacle(roster, nodes.clone(), total, core.len())
             .or_else(|| friends::disagreement(&world.fellows(&core)))
-            .or_else(|| clusters.and_then(|_| clusters::obstacle(roster, nodes)))
+            .or_else(|| clusters.and_then(|_| clusters::obstacle(roster, nodes.clone())))
+            .or_else(|| world.mint_obstacle(nodes))
     }
 
     /// Ends the run where it is and tells what came of it.

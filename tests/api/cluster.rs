@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use peerage_core::config::Config;
 use peerage_core::config::cluster::{FixedClient, FixedToken, Scopes};
+use peerage_core::ids::PublicKey;
 use peerage_core::secret::SecretDigest;
 use peerage_core::{CallError, Seed};
 use peerage_tests::{Bench, Client, ParsedAnswer, Peer, Town};
@@ -303,6 +304,13 @@ fn malformed_adds_are_refused() {
         r#"{"address":"a b:80"}"#,
         r#"{"address":"10.0.0.2:80","name":7}"#,
         "{\"address\":\"10.0.0.2:80\u{0}\"}",
+        r#"{"address":":80"}"#,
+        r#"{"address":"[]:80"}"#,
+        r#"{"address":"[::1:80"}"#,
+        r#"{"address":"[::1]80"}"#,
+        r#"{"address":"[rubbish]:80"}"#,
+        r#"{"address":"[10.0.0.2]:80"}"#,
+        r#"{"address":"[::1%lo]:80"}"#,
     ];
     let requests: Vec<String> = bodies
         .iter()
@@ -311,6 +319,35 @@ fn malformed_adds_are_refused() {
     let told = brief(&mut bench, &requests);
     assert!(bench.calls().is_empty());
     insta::assert_snapshot!(told);
+}
+
+#[test]
+fn adds_take_addresses_of_every_form() {
+    let host = |bytes: usize| {
+        let labels = "a234567890.".repeat(bytes.div_ceil(11));
+        labels[labels.len() - bytes..].replacen('.', "b", 1)
+    };
+    for (address, taken) in [
+        ("[::1]:80".to_owned(), true),
+        ("[2001:db8::7]:65535".to_owned(), true),
+        ("peer.example:1".to_owned(), true),
+        (format!("{}:80", host(253).trim_end_matches('.')), true),
+        (format!("{}b:80", host(253).trim_end_matches('.')), true),
+        (format!("{}bb:80", host(253).trim_end_matches('.')), false),
+    ] {
+        let mut bench = bench();
+        bench.everyone_else(Peer::refuses());
+        let body = format!(r#"{{"address":"{address}"}}"#);
+        let answer = bench.fetch(with(WRITE, "POST", "/v1/peers", &body));
+        // Nobody answers there, so that it is called and nothing comes of it.
+        let expected = if taken {
+            (422, "HANDSHAKE_FAILED", 1)
+        } else {
+            (400, "INVALID_REQUEST", 0)
+        };
+        let found = (answer.status, code(&answer), bench.calls().len());
+        assert_eq!((found.0, found.1.as_str(), found.2), expected, "{address}");
+    }
 }
 
 // Row 11.
@@ -617,6 +654,82 @@ fn scoped_credential_reads_and_does_not_write() {
 }
 
 #[test]
+fn token_allows_what_its_form_asks_for() {
+    let mut bench = bench();
+    let ask = |scope: &str| {
+        let body = "grant_type=client_credentials&client_id=root&client_secret=root-secret";
+        form(&format!("{body}{scope}"))
+    };
+    let mut told = String::new();
+    for scope in [
+        "&scope=peers.read",
+        "&scope=urn%3Atillered%3Aarctic%3Apeers.read",
+        "&scope=peers.read+credentials.read",
+        "&scope=",
+        "&scope=rubbish",
+        "&scope=peers.read&scope=admin",
+    ] {
+        let answer = bench.fetch(ask(scope));
+        let body = answer.json();
+        let token = body["access_token"].as_str().unwrap_or("none").to_owned();
+        told += &format!("{scope}\n    {} {}", answer.status, body["scope"]);
+        told += &format!(" {}\n", body["error"]);
+        for (method, path) in [
+            ("GET", "/v1/peers"),
+            ("GET", "/v1/credentials"),
+            ("GET", "/v1/cluster/status"),
+        ] {
+            let status = bench.fetch(by(&token, method, path)).status;
+            told += &format!("    {method} {path} {status}\n");
+        }
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn scopes_of_a_credential_have_two_spellings() {
+    let mut bench = bench();
+    let mut told = String::new();
+    for body in [
+        r#"{"scopes":["urn:tillered:arctic:peers.read"]}"#,
+        r#"{"scopes":["peers.read","urn:tillered:arctic:peers.read"]}"#,
+        r#"{"scopes":[]}"#,
+        "{}",
+        r#"{"scopes":["urn:tillered:arctic:"]}"#,
+        r#"{"scopes":["rubbish"]}"#,
+        r#"{"scopes":"peers.read"}"#,
+        r#"{"scopes":[7]}"#,
+    ] {
+        let answer = bench.fetch(with(ADMIN, "POST", "/v1/credentials", body));
+        let made = answer.json();
+        told += &format!("{body}\n    {} {}", answer.status, made["scopes"]);
+        told += &format!(" {}\n", made["error"]);
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn expired_licence_keeps_its_peers() {
+    let mut town = town(2, |n, config| {
+        // A minute after the benches begin.
+        config.cluster.licence.expires_s = (n == 1).then_some(1_700_000_060);
+    });
+    assert_eq!(add(&mut town, 0, 1).status, 201);
+    let path = format!("/v1/peers/{}", own_id(&mut town, 1));
+    town.advance(Duration::from_secs(60));
+    let refused = fetch(&mut town, 0, &by(WRITE, "DELETE", &path));
+    assert_eq!(
+        (refused.status, code(&refused).as_str()),
+        (422, "LICENSE_EXPIRED")
+    );
+    assert_eq!(listed(&mut town, 0), [address(2)]);
+    assert_eq!(
+        fetch(&mut town, 1, &by(READ, "GET", "/v1/peers")).status,
+        200
+    );
+}
+
+#[test]
 fn paths_below_v1_have_one_owner_each() {
     let mut bench = bench();
     let mut told = String::new();
@@ -632,6 +745,10 @@ fn paths_below_v1_have_one_owner_each() {
         ("POST", "/v1/pool/push_tx"),
         ("GET", "/v1/peers/all"),
         ("GET", "/v1/peers/connected"),
+        ("POST", "/v1/peers/all"),
+        ("PUT", "/v1/peers/all"),
+        ("DELETE", "/v1/peers/connected"),
+        ("HEAD", "/v1/peers/all"),
         ("GET", "/v1/peers/1.2.3.4"),
         ("GET", "/v1/peers/1.2.3.4:3414"),
         ("GET", "/v1/peers/example.org"),
@@ -645,6 +762,12 @@ fn paths_below_v1_have_one_owner_each() {
         ("GET", "/v1/peers/peer_01KBYMHC35F0N070F3XXMEZAZR"),
         ("PATCH", "/v1/peers/peer_01KBYMHC35F0N070F3XXMEZAZR"),
         ("GET", "/v1/peers/01KBYMHC35F0N070F3XXMEZAZR"),
+        ("PUT", "/v1/peers/01KBYMHC35F0N070F3XXMEZAZR"),
+        ("DELETE", "/v1/peers/01KBYMHC35F0N070F3XXMEZAZR"),
+        ("HEAD", "/v1/peers/peer_01KBYMHC35F0N070F3XXMEZAZR"),
+        ("HEAD", "/v1/peers"),
+        ("GET", "/v1/peers/"),
+        ("POST", "/v1/peers/"),
         ("POST", "/v1/peers/self"),
         ("GET", "/v1/peers/rubbish"),
         ("GET", "/v1/peers/rubbish/more"),
@@ -692,7 +815,7 @@ fn nodes_reach_only_what_is_for_nodes() {
 }
 
 #[test]
-fn bootstrap_is_over_where_the_operator_gave_a_licence() {
+fn bootstrap_needs_a_key_and_no_licence_of_the_operator() {
     let mut bench = bench();
     let licence = r#"{"license":{"customer_id":"cust_1","license_id":"lic_1",
         "issued_at":"2023-01-01T00:00:00Z","expires_at":"2024-01-01T00:00:00Z","max_nodes":3,
@@ -704,4 +827,20 @@ fn bootstrap_is_over_where_the_operator_gave_a_licence() {
         told += &format!("{} {}\n", answer.status, answer.text());
     }
     insta::assert_snapshot!(told);
+    // With a key, the signature is looked at, unless the operator has configured a licence.
+    for (given, expected) in [
+        (false, (422, "LICENSE_EXPIRED")),
+        (true, (409, "ALREADY_BOOTSTRAPPED")),
+    ] {
+        let mut bench = Bench::with(|config| {
+            members(config);
+            config.cluster.licence_key = Some(PublicKey::of_secret(&[77; 32]));
+            if given {
+                config.cluster.licence.id = "lic_given".into();
+            }
+        });
+        let late = licence.replace("2024-01-01", "2023-02-01");
+        let answer = bench.fetch_json("POST", "/v1/bootstrap", &late);
+        assert_eq!((answer.status, code(&answer).as_str()), expected);
+    }
 }

@@ -212,10 +212,35 @@ fn transactions_that_are_too_long_are_not_read() {
     let mut bench = Bench::new();
     let body = "0".repeat(GRIN_PUSH_BYTES_MAX + 1);
     let answer = bench.fetch(crate::json("POST", "/v1/pool/push", &body));
-    assert_eq!(answer.status, 413);
+    let too_large = (413, "the body is too large");
+    assert_eq!((answer.status, answer.text()), too_large);
     let body = "0".repeat(GRIN_PUSH_BYTES_MAX);
     let answer = bench.fetch(crate::json("POST", "/v1/pool/push", &body));
     assert_eq!(answer.status, 500);
+}
+
+#[test]
+fn bodies_that_are_no_transactions_are_refused_in_the_words_of_the_original() {
+    let mut bench = Bench::new();
+    for (body, why) in [
+        (
+            "[]",
+            "Invalid request body: invalid length 0, expected struct TxWrapper with 1 element at line 1 column 2",
+        ),
+        (
+            "null",
+            "Invalid request body: invalid type: null, expected struct TxWrapper at line 1 column 4",
+        ),
+        (
+            r#"{"tx_hex":"00","tx_hex":"00"}"#,
+            "Invalid request body: duplicate field `tx_hex` at line 1 column 24",
+        ),
+        (r#"{"tx_hex":" 0xzz "}"#, "Bad request: zz"),
+    ] {
+        let answer = bench.fetch(crate::json("POST", "/v1/pool/push_tx", body));
+        let expected = format!("failed: Request error: {why}");
+        assert_eq!((answer.status, answer.text()), (500, expected.as_str()));
+    }
 }
 
 #[test]

@@ -126,6 +126,30 @@ fn a_mined_coin_is_spent_and_its_block_is_seen() {
     assert_eq!(node.stop("-TERM"), Some(0));
 }
 
+/// A second payment before the next block spends another coin than the first.
+#[test]
+fn payments_do_not_wait_for_each_other() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let node = Node::start(&data, &["--grin-mine", "100ms"]);
+    node.wait_for_height(6);
+    assert_eq!(node.stop("-TERM"), Some(0));
+    let node = Node::start(&data, &["--grin-mine", "1h"]);
+    let mut spent: Vec<Value> = (0..3)
+        .map(|_| node.wallet(&data, &["spend"])["spends"][0].take())
+        .collect();
+    spent.dedup();
+    assert_eq!(spent.len(), 3);
+    assert_eq!(node.get("/v1/pool").1, json!({ "pool_size": 3 }));
+
+    let named = spent[0].as_str().expect("digits");
+    let again = node.wallet_output(&data, &["spend", "--coin", named]);
+    assert_eq!(again.status.code(), Some(1));
+    let why = complaint(&again);
+    assert!(why.contains("an earlier payment of the same coin"), "{why}");
+    assert_eq!(node.stop("-TERM"), Some(0));
+}
+
 #[test]
 fn the_seed_is_made_once_and_said_in_words() {
     let dir = tempfile::tempdir().expect("a directory");

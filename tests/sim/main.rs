@@ -2,6 +2,7 @@
 
 mod clusters;
 mod faults;
+mod grin;
 mod report;
 mod scenarios;
 mod shrink;

@@ -18,8 +18,8 @@ pub struct Cluster {
     pub address: HostAddr,
     /// What ties the nodes of a cluster together.
     pub licence: Licence,
-    /// Whose signature a licence must have that comes with `POST /v1/bootstrap`; without, none is
-    /// taken.
+    /// Whose signature a licence must have that comes with `POST /v1/bootstrap` or
+    /// `PUT /v1/license`; without, none is taken.
     pub licence_key: Option<PublicKey>,
     /// Bearer tokens that always hold.
     pub tokens: Vec<FixedToken>,
@@ -72,6 +72,14 @@ pub struct Licence {
 
 /// The licence of who has none.
 pub const DEVELOPER_LICENCE: &str = "lic_01HF7YATW000000000000000DE";
+
+impl Licence {
+    /// Whether it is that of who has none, so that another may take its place.
+    #[must_use]
+    pub fn is_developers(&self) -> bool {
+        self.id == DEVELOPER_LICENCE
+    }
+}
 
 impl Default for Licence {
     fn default() -> Self {

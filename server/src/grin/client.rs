@@ -62,8 +62,9 @@ impl Api {
         read.with_context(|| format!("what {} answers to {path} is not understood", self.host))
     }
 
-    /// Hands a transaction over.
-    pub(super) fn push(&self, transaction: &Transaction, fluff: bool) -> Result<()> {
+    /// Hands a transaction over. Tells whether the pool takes it; why it does not, the node tells its log
+    /// alone.
+    pub(super) fn push(&self, transaction: &Transaction, fluff: bool) -> Result<bool> {
         let bytes = transaction.encode(Format::V1);
         let bytes = bytes.context("a wallet knows the kinds of its inputs")?;
         let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -74,7 +75,8 @@ impl Api {
         let body = serde_json::json!({ "tx_hex": digits }).to_string();
         let (status, said) = self.ask("POST", path, &body)?;
         match status {
-            200 => Ok(()),
+            200 => Ok(true),
+            500 => Ok(false),
             _ => Err(self.refused(path, status, &said)),
         }
     }
@@ -82,7 +84,6 @@ impl Api {
     fn refused(&self, path: &str, status: u16, body: &str) -> anyhow::Error {
         let hint = match status {
             401 => "; name its secret with --api-secret-file",
-            500 => "; its log says why. A coin that was just spent must wait for the next block",
             _ => "",
         };
         let said = body.lines().next().unwrap_or_default();

@@ -38,14 +38,32 @@ pub(crate) fn balance(args: &GrinNode) -> Result<String> {
 }
 
 /// Spends coins, and tells of the transaction as JSON.
+///
+/// Which coins are spent by payments that wait for a block, a node tells nobody. So if its pool does not
+/// take some coins, the next ones are tried.
 pub(crate) fn spend(args: &GrinSpend) -> Result<String> {
     let (api, wallet) = open(&args.node)?;
-    let purse = coins::find(&api, &wallet)?;
-    let spent = spend::plan(args, &purse)?;
-    let transaction = spent.sign(&wallet)?;
-    api.push(&transaction, args.fluff)?;
-    spent.describe(&wallet, &transaction)
+    let mut purse = coins::find(&api, &wallet)?;
+    let mut plan = spend::plan(args, &purse)?;
+    for _ in 0..TRIES {
+        let transaction = plan.sign(&wallet)?;
+        if api.push(&transaction, args.fluff)? {
+            return plan.describe(&wallet, &transaction);
+        }
+        plan.leave_out(&mut purse);
+        let Ok(next) = spend::plan(args, &purse) else {
+            break;
+        };
+        plan = next;
+    }
+    bail!(
+        "the node does not take the payment, and its log says why: most often the fee is too low, or an \
+         earlier payment of the same coin waits for the next block"
+    )
 }
+
+/// Payments that are made until a node takes one.
+const TRIES: usize = 16;
 
 fn open(args: &GrinNode) -> Result<(Api, Wallet)> {
     let wallet = Wallet::from_seed(&seed_in(&args.data.path)?)?;

@@ -28,6 +28,9 @@ pub(super) fn plan(args: &GrinSpend, purse: &Coins) -> Result<Plan> {
     if mature.is_empty() {
         return Err(nothing(args, purse));
     }
+    if args.amount.is_some_and(|it| it.0 == 0) {
+        bail!("an amount of 0 makes no coin");
+    }
     let mut spends: Vec<Found> = Vec::new();
     for found in mature {
         spends.push(found.clone());
@@ -40,7 +43,7 @@ pub(super) fn plan(args: &GrinSpend, purse: &Coins) -> Result<Plan> {
             None => (held.saturating_sub(fee(1)), fee(1)),
             Some(amount) => (amount.0, fee(2)),
         };
-        // A payment without anything to it, or without room for a fee, makes nothing.
+        // A payment without room for a fee makes nothing.
         if amount == 0 || held < amount.saturating_add(fee) {
             continue;
         }
@@ -52,8 +55,11 @@ pub(super) fn plan(args: &GrinSpend, purse: &Coins) -> Result<Plan> {
         return Ok(Plan { spends, makes, fee });
     }
     let held: u64 = spends.iter().map(|it| it.coin.value).sum();
+    let wanted = args
+        .amount
+        .map_or_else(String::new, |amount| format!("{} and ", grin(amount.0)));
     bail!(
-        "the mature coins hold {} grin, which is not enough",
+        "the mature coins hold {} grin, less than {wanted}the fee",
         grin(held)
     )
 }
@@ -90,6 +96,16 @@ fn fresh_key(of: &Commitment, number: u64) -> Result<KeyIndex> {
 }
 
 impl Plan {
+    /// Takes what it spends out of a purse.
+    pub(super) fn leave_out(&self, purse: &mut Coins) {
+        let spent = |coin: &Found| {
+            self.spends
+                .iter()
+                .any(|it| it.commitment == coin.commitment)
+        };
+        purse.coins.retain(|coin| !spent(coin));
+    }
+
     pub(super) fn sign(&self, wallet: &Wallet) -> Result<Transaction> {
         let fee = Fee::new(self.fee).ok_or_else(|| anyhow!("the fee is out of range"))?;
         let payment = Payment {
@@ -204,9 +220,18 @@ mod tests {
         // Rewards of heights 1 to 3 are mature at height 5.
         let poor = plan(Some(3 * REWARD), None).expect_err("not that much");
         assert!(
-            poor.contains("180.000000000 grin, which is not enough"),
+            poor.contains("180.000000000 grin, less than 180.000000000 and the fee"),
             "{poor}"
         );
+    }
+
+    #[test]
+    fn what_a_plan_spends_is_left_out_of_the_next() {
+        let mut purse = purse(6);
+        let first = plan(&args(Some(REWARD), None), &purse).expect("a plan");
+        first.leave_out(&mut purse);
+        let next = plan(&args(None, None), &purse).expect("a plan");
+        assert_eq!(next.spends[0].height, 3);
     }
 
     #[test]
@@ -218,6 +243,8 @@ mod tests {
         let plain = args(None, None);
         assert!(why(&plain, 0).contains("--grin-mine"));
         assert!(why(&plain, 2).contains("three blocks"));
+        assert!(why(&args(Some(0), None), 9).contains("makes no coin"));
+        assert!(why(&args(None, Some(4 * REWARD)), 5).ends_with("less than the fee"));
         let named = GrinSpend {
             coin: Some(Commitment([9; 33])),
             ..plain

@@ -49,7 +49,7 @@ impl Table {
         for row in node.export() {
             let AnyRow::Cluster(row) = row else { continue };
             match row {
-                Row::Bought(Some(bought)) => licence = bought.licence,
+                Row::Bought(Some(bought)) if licence.is_developers() => licence = bought.licence,
                 Row::Member(id, Some(member)) => {
                     table.members.insert(id, *member);
                 }
@@ -58,7 +58,7 @@ impl Table {
                 Row::Tombstone(id, Some(gone)) => {
                     table.gone.insert(id, *gone);
                 }
-                Row::Bought(None)
+                Row::Bought(_)
                 | Row::Credential(..)
                 | Row::Member(_, None)
                 | Row::Tombstone(_, None)
@@ -96,7 +96,7 @@ impl Table {
     /// Whether it was told to forget the peer, and does.
     fn deleted(&self, peer: PeerId) -> bool {
         let gone = self.gone.get(&peer);
-        gone.is_some_and(|gone| gone.record.is_active())
+        gone.is_some_and(Tombstone::is_deletion)
     }
 
     /// The key that a name goes by here.
@@ -114,6 +114,7 @@ impl Table {
         };
         let rank = |it: &SharedCredential| (it.version, it.rotated_s, it.rotated_by);
         let left = self.gone.get(&theirs.rotated_by);
+        let left = left.filter(|gone| !gone.is_deletion());
         let left = left.and_then(|gone| gone.record.deactivated_at);
         self.shared
             .as_ref()
@@ -173,7 +174,7 @@ impl Tables {
         self.peers(table).find_map(|(other, theirs, _)| {
             let (index, of) = (table.index, theirs.index);
             if theirs.has_left() {
-                return (!theirs.deleted(id)).then(|| format!("n{of} has left, n{index} has it"));
+                return Some(format!("n{of} has left, n{index} has it"));
             }
             let knows = theirs.members.contains_key(&id);
             (!knows && !Self::may_differ((id, table), (other, theirs)))
@@ -241,11 +242,13 @@ impl Tables {
     }
 }
 
-/// What is out of date about a record, if anything is. A node that lost its disk may say less of
-/// itself than it once did.
+/// What is out of date about a record, if anything is. A node that lost its disk is reminded of what
+/// it once said, and goes on from there.
 fn stale(record: &Record, own: &Own) -> Option<&'static str> {
     if record.version < own.version {
         Some("as it was before")
+    } else if record.version > own.version {
+        Some("as it was before it lost its disk")
     } else if record.version == own.version && record.address != own.address {
         Some("at another address")
     } else {

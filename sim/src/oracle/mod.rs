@@ -6,12 +6,13 @@
 //! | books | what a node counts is there, and nothing waits for ever |
 //! | bounds | no table or queue of a node outgrows its limit |
 //! | commits | commits are numbered without gaps |
-//! | converge | once faults stop, pools become equal, all know their peers, friends agree, clusters know themselves |
+//! | converge | once faults stop, pools become equal, all know their peers, friends agree, clusters know themselves, chains are one |
 //! | damage | a disk on which bits have changed is noticed at start |
 //! | deadlines | no call outlives its deadline |
 //! | durable | what others were shown is on the disk |
 //! | export | a node's state is what its disk holds |
 //! | friends | both sides of a friendship tell the same story |
+//! | grin | chains are valid from the first block on, and nothing unseen is shown before its time |
 //! | model | answers are those that each room's reference model allows |
 //! | panic | nothing panics |
 //! | wire | what crosses as bytes comes back equal |
@@ -21,13 +22,17 @@ pub mod clusters;
 pub mod converge;
 pub mod durable;
 pub mod friends;
+pub mod grin;
 pub mod model;
 pub mod talk;
 
 use std::fmt;
 
 use peerage_core::Node;
-use peerage_core::limits::{HINTS_MAX, LEARNED_MAX, RELOAD_CHUNK_MAX};
+use peerage_core::limits::{
+    GRIN_BAD_MAX, GRIN_BOOK_MAX, GRIN_CHECKS_MAX, GRIN_INBOUND_MAX, GRIN_SCANS_MAX, GRIN_SIDE_MAX,
+    HINTS_MAX, LEARNED_MAX, RELOAD_CHUNK_MAX,
+};
 
 /// One thing that must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +57,8 @@ pub enum Oracle {
     Export,
     /// Both sides of a friendship tell the same story.
     Friends,
+    /// Chains are valid, and nothing unseen is shown before its time.
+    Grin,
     /// Answers are those that a reference model allows.
     Model,
     /// Nothing panics.
@@ -62,7 +69,7 @@ pub enum Oracle {
 
 impl Oracle {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Answers,
         Self::Books,
         Self::Bounds,
@@ -73,6 +80,7 @@ impl Oracle {
         Self::Durable,
         Self::Export,
         Self::Friends,
+        Self::Grin,
         Self::Model,
         Self::Panic,
         Self::Wire,
@@ -92,6 +100,7 @@ impl Oracle {
             Self::Durable => "durable",
             Self::Export => "export",
             Self::Friends => "friends",
+            Self::Grin => "grin",
             Self::Model => "model",
             Self::Panic => "panic",
             Self::Wire => "wire",
@@ -215,6 +224,13 @@ pub fn bounds(node: &Node, restored_peers: u64, part: u64, mut miss: impl FnMut(
             "mempool_push_queue" => limits.push_queue_max.max(limits.pool_max) as u64 * sessions,
             "mempool_bytes" => limits.pool_bytes_max as u64 * u64::from(config.chains),
             "mempool_pending" => limits.pool_max as u64 * u64::from(config.chains),
+            "grin_bad_headers" => GRIN_BAD_MAX as u64,
+            "grin_headers_beside" => GRIN_SIDE_MAX as u64,
+            "grin_links" => (config.grin.links_max + GRIN_INBOUND_MAX) as u64,
+            "grin_peers" => GRIN_BOOK_MAX as u64,
+            "grin_pool" | "grin_stem_pool" => limits.grin_pool_max as u64,
+            "grin_scans" => GRIN_SCANS_MAX as u64,
+            "grin_transactions_checked" => GRIN_CHECKS_MAX as u64,
             "hints_waiting" => HINTS_MAX as u64,
             "peers_learned_waiting" => LEARNED_MAX as u64,
             "probes_in_flight" => limits.probes_max as u64,

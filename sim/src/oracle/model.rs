@@ -12,7 +12,10 @@ use peerage_core::ids::{Fingerprint, PublicKey};
 use peerage_core::rooms::chainweb_mempool::key::TxHash;
 use peerage_core::rooms::chainweb_mempool::{ChainId, Query};
 use peerage_core::rooms::chainweb_peers::Event as PeersEvent;
-use peerage_core::rooms::{Event, Row, bans, chainweb_mempool, chainweb_peers, cluster, wattswarm};
+use peerage_core::rooms::grin::types::Between;
+use peerage_core::rooms::{
+    Event, Row, bans, chainweb_mempool, chainweb_peers, cluster, grin, wattswarm,
+};
 use peerage_core::time::Now;
 use peerage_core::{
     Answer, CallId, Caller, Config, Input, Listener, Output, PeerCert, Request, RequestId,
@@ -87,6 +90,8 @@ impl Models {
                     told.extend(addresses(&contact.material));
                 }
                 friends.push(row);
+            } else if let Row::Grin(grin::Row::Peer(addr, Some(_))) = row {
+                told.push(addr.clone());
             }
         }
         let mut models = Self {
@@ -200,7 +205,14 @@ impl Models {
                 self.cluster.asked(now, id, from, request, &covers);
                 Room::Cluster(banned)
             }
-            Request::Grin(_) => Room::Grin,
+            Request::Grin(request) => {
+                if let grin::Request::Between(_, Between::Hello(hello)) = request
+                    && let Ok(addr) = hello.address.parse()
+                {
+                    self.peers.met(&addr);
+                }
+                Room::Grin
+            }
             Request::Wattswarm(request) => {
                 if let wattswarm::Request::Contact(asked) = request {
                     self.introduced(&asked.material);

@@ -8,15 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
+use peerage_core::commons::bans::BanKey;
 use peerage_core::rooms::{Event, chainweb_mempool};
 use peerage_core::{Input, Output};
 
 use super::read::{check_nodes, share, time};
 use super::section::{Result, Section};
 use crate::cluster::look;
+use crate::grin::spies::Spies;
 use crate::group::Group;
 use crate::nemesis::Kind;
 use crate::options::Time;
+use crate::roster::Roster;
 use crate::run::Run;
 use crate::text::Percent;
 use crate::watch::Watch;
@@ -58,6 +61,28 @@ pub enum Expectation {
     ClusterSize(Bounds, Group),
     /// In how many clusters a group's nodes are.
     Clusters(Bounds, Group),
+    /// How many last blocks a group's Mimblewimble chains have.
+    Chains(Bounds, Group),
+    /// How long the Mimblewimble chain of everybody of a group is.
+    Height(Bounds, Group),
+    /// Whether members of one group have banned a node.
+    Banned {
+        /// Who.
+        who: Group,
+        /// Whom.
+        node: u32,
+        /// Whether they have.
+        banned: bool,
+    },
+    /// Of a million payments that a group's spies hear of, whose maker the first one names.
+    Named {
+        /// Who spies.
+        by: Group,
+        /// Of payments that go unseen first, at most.
+        unseen_max: u32,
+        /// Of payments that are spread at once, at least.
+        at_once_min: u32,
+    },
     /// Whether members of one group have a node in their clusters.
     InCluster {
         /// Who.
@@ -87,6 +112,52 @@ pub struct Broken(pub String);
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Those who look at a run for its expectations.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    spread: Spread,
+    /// The spies of each group that is said to spy.
+    spies: Vec<(Group, Spies)>,
+}
+
+impl Seen {
+    /// Those who look for these expectations.
+    pub(super) fn of(expectations: &[Expectation]) -> Self {
+        let spies = expectations.iter().filter_map(|it| {
+            let Expectation::Named { by, .. } = it else {
+                return None;
+            };
+            Some((by.clone(), Spies::new(by.clone())))
+        });
+        Self {
+            spread: Spread::default(),
+            spies: spies.collect(),
+        }
+    }
+
+    /// Lets all of them look.
+    pub(super) fn watch(&self, run: &mut Run) {
+        run.watch(Box::new(self.spread.clone()));
+        for (_, spies) in &self.spies {
+            run.watch(Box::new(spies.clone()));
+        }
+    }
+
+    fn named(&self, by: &Group, unseen_max: u32, at_once_min: u32) -> Option<Broken> {
+        let (_, spies) = self.spies.iter().find(|(group, _)| group == by)?;
+        let (unseen, at_once) = (spies.guesses(false), spies.guesses(true));
+        let good = unseen.share() <= unseen_max && at_once.share() >= at_once_min;
+        let heard = unseen.heard > 0 && (at_once.heard > 0 || at_once_min == 0);
+        (!good || !heard).then(|| {
+            Broken(format!(
+                "spies name who made {} of {} payments that spread at once, and {} of {} that went \
+                 unseen first",
+                at_once.named, at_once.heard, unseen.named, unseen.heard,
+            ))
+        })
     }
 }
 
@@ -177,7 +248,7 @@ pub(super) fn read(
             all.push(Expectation::Fault(kind, bounds(&inner)?));
             inner.finish()?;
         }
-        for (key, clustered) in [("knows", false), ("in-cluster", true)] {
+        for key in ["knows", "in-cluster", "banned"] {
             let Some(inner) = section.section(key)? else {
                 continue;
             };
@@ -189,17 +260,40 @@ pub(super) fn read(
             })?;
             let who = whom(&inner, "who")?;
             let node = node.ok_or_else(|| section.error(key, "say `node`"))?;
-            let known = inner.truth("known")?.unwrap_or(true);
-            all.push(if clustered {
-                Expectation::InCluster { who, node, known }
-            } else {
-                Expectation::Knows { who, node, known }
+            let verb = if key == "banned" { "banned" } else { "known" };
+            let known = inner.truth(verb)?.unwrap_or(true);
+            all.push(match key {
+                "knows" => Expectation::Knows { who, node, known },
+                "in-cluster" => Expectation::InCluster { who, node, known },
+                _ => Expectation::Banned {
+                    who,
+                    node,
+                    banned: known,
+                },
             });
             inner.finish()?;
         }
         if let Some(inner) = section.section("cluster-size")? {
             let bounds = bounds(&inner)?;
             all.push(Expectation::ClusterSize(bounds, whom(&inner, "group")?));
+            inner.finish()?;
+        }
+        if let Some(inner) = section.section("chains")? {
+            let bounds = bounds(&inner)?;
+            all.push(Expectation::Chains(bounds, whom(&inner, "group")?));
+            inner.finish()?;
+        }
+        if let Some(inner) = section.section("height")? {
+            let bounds = bounds(&inner)?;
+            all.push(Expectation::Height(bounds, whom(&inner, "group")?));
+            inner.finish()?;
+        }
+        if let Some(inner) = section.section("named")? {
+            all.push(Expectation::Named {
+                by: whom(&inner, "by")?,
+                unseen_max: inner.meaning("unseen-max", share)?.unwrap_or(1_000_000),
+                at_once_min: inner.meaning("at-once-min", share)?.unwrap_or(0),
+            });
             inner.finish()?;
         }
         if let Some(inner) = section.section("clusters")? {
@@ -215,7 +309,8 @@ pub(super) fn read(
         section.finish()?;
         if all.len() == before {
             let what = "[[expect]] says nothing; write one of spread, settled-within, peers-known, \
-                        pending, event, messages, fault, knows, in-cluster, cluster-size, clusters, hash";
+                        pending, event, messages, fault, knows, in-cluster, cluster-size, clusters, \
+                        chains, height, banned, named, hash";
             return Err(top.file().error(offset, what));
         }
     }
@@ -248,14 +343,16 @@ impl Bounds {
 
 impl Expectation {
     /// What is wrong with it, once the run is over.
-    pub(super) fn check(&self, run: &Run, spread: &Spread) -> Option<Broken> {
+    pub(super) fn check(&self, run: &Run, seen: &Seen) -> Option<Broken> {
         let world = run.world();
         match self {
             Self::Spread {
                 share,
                 within,
                 group,
-            } => spread.check(world.options.nodes, *share, *within, group),
+            } => seen
+                .spread
+                .check(world.options.nodes, *share, *within, group),
             Self::Settled(within) => match run.settled() {
                 None => Some(Broken("all is not well in the end".to_owned())),
                 Some(settled) => (settled > *within).then(|| {
@@ -318,6 +415,32 @@ impl Expectation {
                     .collect();
                 bounds.check(all.len() as u64, "clusters that there are")
             }
+            Self::Chains(bounds, group) => {
+                let tips = nodes(run, group).map(|(_, node)| node.grin().chain().tip().hash());
+                let tips: BTreeSet<_> = tips.collect();
+                bounds.check(tips.len() as u64, "last blocks that there are")
+            }
+            Self::Height(bounds, group) => nodes(run, group).find_map(|(number, node)| {
+                let height = node.grin().chain().tip().height();
+                bounds.check(height, &format!("height of the chain of n{number}"))
+            }),
+            Self::Banned { who, node, banned } => nodes(run, who).find_map(|(number, machine)| {
+                let wall = world.hosts[number as usize].clock.wall(run.now());
+                let key = BanKey::of_address(&Roster::addr(*node));
+                let found = machine.commons().bans.covers(wall, &key);
+                let verb = if *banned {
+                    "has not banned"
+                } else {
+                    "has banned"
+                };
+                (number != *node && found != *banned)
+                    .then(|| Broken(format!("n{number} {verb} n{node}")))
+            }),
+            Self::Named {
+                by,
+                unseen_max,
+                at_once_min,
+            } => seen.named(by, *unseen_max, *at_once_min),
             Self::InCluster { who, node, known } => {
                 nodes(run, who).find_map(|(number, machine)| {
                     let found = look::knows(machine, world.roster.cluster_peer(*node));

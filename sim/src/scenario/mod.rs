@@ -5,6 +5,7 @@
 
 pub(crate) mod cluster;
 mod expect;
+pub(crate) mod grin;
 mod read;
 mod script;
 mod section;
@@ -96,6 +97,22 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     (
         "eclipse-attempt",
         include_str!("../../scenarios/eclipse-attempt.toml"),
+    ),
+    (
+        "grin-deep-reorganisation",
+        include_str!("../../scenarios/grin-deep-reorganisation.toml"),
+    ),
+    (
+        "grin-partition",
+        include_str!("../../scenarios/grin-partition.toml"),
+    ),
+    (
+        "grin-spammer",
+        include_str!("../../scenarios/grin-spammer.toml"),
+    ),
+    (
+        "grin-spies",
+        include_str!("../../scenarios/grin-spies.toml"),
     ),
     ("impostor", include_str!("../../scenarios/impostor.toml")),
     (
@@ -197,8 +214,8 @@ impl Scenario {
         mut progress: impl FnMut(Progress),
     ) -> io::Result<Outcome> {
         let mut run = Run::new(self.options.clone());
-        let spread = expect::Spread::default();
-        run.watch(Box::new(spread.clone()));
+        let seen = expect::Seen::of(&self.expectations);
+        seen.watch(&mut run);
         for watch in watchers {
             run.watch(watch);
         }
@@ -211,7 +228,7 @@ impl Scenario {
         broken.extend(
             self.expectations
                 .iter()
-                .filter_map(|expectation| expectation.check(&run, &spread)),
+                .filter_map(|expectation| expectation.check(&run, &seen)),
         );
         Ok(Outcome {
             report: run.finish()?,

@@ -8,8 +8,9 @@ use peerage_core::limits::Limits;
 use peerage_core::time::Duration;
 
 use super::section::{At, File, Result, Section};
-use super::{Overrides, Scenario, cluster, expect, script};
+use super::{Overrides, Scenario, cluster, expect, grin, script};
 use crate::cluster::Clusters;
+use crate::grin::Net;
 use crate::group::Group;
 use crate::latency::Latency;
 use crate::nemesis::draw::Rate;
@@ -93,6 +94,16 @@ pub(super) fn read(
             options.settle -= settle;
         }
         options.clusters = clusters;
+    }
+    if let Some(section) = top.section("grin")? {
+        let before = options.grin.take();
+        let settle = before.as_ref().map_or(0, Net::settle);
+        let net = grin::read(section, before, &group)?;
+        if !top.has("settle") {
+            options.settle += net.as_ref().map_or(0, Net::settle);
+            options.settle -= settle;
+        }
+        options.grin = net;
     }
     if let Some(section) = top.section("users")? {
         users(section, &mut options, &group)?;
@@ -422,6 +433,7 @@ fn limits(section: Section<'_>, limits: &mut Limits) -> Result<()> {
         ("calls-max", &mut limits.calls_max),
         ("calls-per-peer-max", &mut limits.calls_per_peer_max),
         ("contacts-max", &mut limits.contacts_max),
+        ("grin-pool-max", &mut limits.grin_pool_max),
         ("lookup-slice-max", &mut limits.lookup_slice_max),
         ("message-bytes-max", &mut limits.message_bytes_max),
         ("messages-max", &mut limits.messages_max),

@@ -178,7 +178,7 @@ pub fn actions(options: &Options) -> BTreeSet<(u32, u32)> {
     let acted = run.world().acted();
     (0..)
         .zip(acted)
-        .flat_map(|(user, times)| (1..=*times).map(move |number| (user, number)))
+        .flat_map(|(user, times)| (1..=times).map(move |number| (user, number)))
         .filter(|action| {
             options
                 .kept_actions
@@ -286,7 +286,7 @@ fn simpler(fault: &Fault, nodes: u32) -> Vec<Fault> {
 /// Whatever can be switched off.
 fn plainer(search: &mut Search<'_>) {
     type Switch = fn(&mut Options);
-    let switches: [Switch; 22] = [
+    let switches: [Switch; 24] = [
         |least| least.links.make_sound(),
         |least| least.links.slow_chance = 0,
         |least| least.links.request_loss = 0,
@@ -303,6 +303,12 @@ fn plainer(search: &mut Search<'_>) {
         |least| least.variants.clear(),
         |least| least.liars = 0,
         |least| least.clusters = None,
+        |least| least.grin = None,
+        |least| {
+            if let Some(net) = &mut least.grin {
+                (net.payments, net.reads) = (0, 0);
+            }
+        },
         |least| least.shuffle = false,
         |least| least.core = 1_000,
         |least| least.chains = 1,

@@ -10,6 +10,7 @@ use peerage_core::limits::Limits;
 use peerage_core::time::{Duration, micros};
 
 use crate::cluster::Clusters;
+use crate::grin::Net;
 use crate::group::Group;
 use crate::options::{Options, Topology, Variant, Work};
 use crate::run::Run;
@@ -99,10 +100,11 @@ fn as_differences(options: &Options, base: &Options, draw: bool) -> String {
     let said = scenario::cluster::said(base.clusters.as_ref(), options.clusters.as_ref());
     // An empty table says that there are clusters, unless they are there anyway.
     if !said.is_empty() || base.clusters.is_none() && options.clusters.is_some() {
-        text.push_str("\n[cluster]\n");
-        for (key, value) in said {
-            text.push_str(&format!("{key} = {value}\n"));
-        }
+        text.push_str(&table("cluster", said));
+    }
+    let said = scenario::grin::said(base.grin.as_ref(), options.grin.as_ref());
+    if !said.is_empty() || base.grin.is_none() && options.grin.is_some() {
+        text.push_str(&table("grin", said));
     }
     for variant in &options.variants {
         text.push_str(&settings(variant, options));
@@ -110,9 +112,20 @@ fn as_differences(options: &Options, base: &Options, draw: bool) -> String {
     text
 }
 
+/// A table of keys with values.
+fn table(name: &str, said: Vec<(&'static str, String)>) -> String {
+    let lines = said
+        .into_iter()
+        .map(|(key, value)| format!("{key} = {value}\n"));
+    format!("\n[{name}]\n{}", lines.collect::<String>())
+}
+
 /// How long the calm may take, if nothing is said about it.
 fn settle(base: &Options, options: &Options) -> u64 {
-    let of = |options: &Options| options.clusters.as_ref().map_or(0, Clusters::settle);
+    let of = |options: &Options| {
+        let clusters = options.clusters.as_ref().map_or(0, Clusters::settle);
+        clusters + options.grin.as_ref().map_or(0, Net::settle)
+    };
     base.settle + of(options) - of(base)
 }
 
@@ -263,6 +276,7 @@ fn limits(drawn: &Limits, is: &Limits) -> Table {
             ("calls-per-peer-max", limits.calls_per_peer_max),
             ("commits-max", limits.commits_max as usize),
             ("contacts-max", limits.contacts_max),
+            ("grin-pool-max", limits.grin_pool_max),
             ("lookup-slice-max", limits.lookup_slice_max),
             ("message-bytes-max", limits.message_bytes_max),
             ("messages-max", limits.messages_max),

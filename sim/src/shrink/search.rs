@@ -123,6 +123,10 @@ fn tidy(candidate: &mut Options) {
         *edges = within.copied().collect();
     }
     candidate.users_on.fold_into(nodes);
+    if let Some(net) = &mut candidate.grin {
+        net.nodes.fold_into(nodes);
+        net.miners.fold_into(nodes);
+    }
     candidate.audited = candidate.audited.min(nodes);
     candidate.liars = candidate.liars.min(nodes / 2);
 }

@@ -8,6 +8,7 @@ use peerage_core::commons::network::{ChainwebVersion, NodeVersion};
 use peerage_core::http::Site;
 use peerage_core::{Config, Outbox};
 
+use super::grin::Mint;
 use super::judge::AUDIT_EVERY;
 use super::{Event, World};
 use crate::byzantine::Liar;
@@ -15,6 +16,7 @@ use crate::cluster::Stranger;
 use crate::disk::{Disk, DiskFault};
 use crate::engine::Engine;
 use crate::exchange::Exchanges;
+use crate::grin::Spoiler;
 use crate::group::Group;
 use crate::host::Host;
 use crate::nemesis::{self, Fault, Kind};
@@ -79,9 +81,11 @@ impl World {
             let mut liar = Liar::new(&seeds, *node, nodes, options.chains, social);
             let clusters = options.clusters.clone();
             liar.stranger = clusters.map(|of| Stranger::new(&seeds, *node, nodes, of));
+            let net = options.grin.as_ref();
+            liar.spoiler = net.map(|_| Spoiler::new(&seeds, *node, nodes));
             hosts[*node as usize].liar = Some(Box::new(liar));
         }
-        let mut engine = Engine::new((nodes + users + 2) as usize);
+        let mut engine = Engine::new((nodes + users + 3) as usize);
         if options.shuffle {
             engine.shuffle(seeds.family("ties").luck(0).bits());
         }
@@ -105,12 +109,14 @@ impl World {
         for user in 0..users {
             engine.at(1_500_000, nodes + user, nodes + user, Event::User);
         }
-        let world = Self {
+        let mint = options.grin.as_ref();
+        let mint = mint.map(|net| Box::new(Mint::new(&seeds, net, nodes)));
+        let mut world = Self {
             workload: Workload::new(&seeds, &options),
             network: Network::new(
                 options.links.clone(),
                 nodes,
-                users + 1,
+                users + 3,
                 seeds.family("network"),
             ),
             site: Site {
@@ -123,6 +129,7 @@ impl World {
             hosts,
             exchanges: Exchanges::default(),
             memo: Memo::default(),
+            mint,
             findings: Findings::default(),
             faults,
             core,
@@ -141,6 +148,7 @@ impl World {
             audit_next: 0,
             options,
         };
+        world.pay_later(&mut engine);
         (world, engine)
     }
 
@@ -163,6 +171,9 @@ impl World {
         let seeds = Seeds::new(seed);
         self.network.reseed(seeds.family("network"));
         self.workload.reseed(&seeds);
+        if let Some(mint) = &mut self.mint {
+            mint.reseed(&seeds);
+        }
         let (disks, liars) = (seeds.family("disks"), seeds.family("liars"));
         for (node, host) in (0..).zip(&mut self.hosts) {
             host.disk.reseed(disks.luck(node));
@@ -178,7 +189,12 @@ impl World {
         let identity = self.roster.identity(node);
         let mut config = Config::new(ChainwebVersion::Development, identity, Roster::addr(node));
         config.chains = options.chains;
-        config.grin.links_max = 0;
+        match (&options.grin, &self.mint) {
+            (Some(net), Some(mint)) => {
+                net.configure(mint.chains.ledger.purses(), node, &mut config);
+            }
+            (_, _) => config.grin.links_max = 0,
+        }
         config.ban_window = options.ban_window;
         config.sessions = options.sessions.clone();
         config.limits = options.limits.clone();

@@ -437,6 +437,9 @@ impl World {
                 (&result, &exchange.request, exchange.given_up)
             {
                 self.heard(exchange.caller, exchange.callee, asked, &answer.response);
+                if exchange.caller < self.options.nodes {
+                    self.lie_at_once(engine, exchange.caller);
+                }
             }
             return;
         };

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use peerage_core::limits::DELIVERY_TIMEOUT;
+use peerage_core::limits::{DELIVERY_TIMEOUT, GRIN_CALL_TIMEOUT};
 use peerage_core::rooms::chainweb_mempool;
 use peerage_core::time::Now;
 use peerage_core::{Output, Request, Response};
@@ -150,14 +150,14 @@ impl World {
 
     /// Looks at everything that waits for something.
     pub(crate) fn audit_waiting(&mut self, at: u64) {
-        let longest = ["", "deliver"].map(|name| self.longest_call(name));
+        let longest = ["", "deliver", "hello"].map(|name| self.longest_call(name));
         self.findings.looked(Oracle::Deadlines);
         let mut late = Vec::new();
         for (_, exchange) in self.exchanges.iter() {
             let by_node = exchange.call.is_some() && !exchange.given_up;
             let free_since = |node: u32| self.hosts[node as usize].unhurried_since(at);
             let writes_since = |node: u32| self.hosts[node as usize].free_since(at);
-            let longest = longest[usize::from(exchange.name == "deliver")];
+            let longest = longest[patience(exchange.name)];
             if by_node
                 && at.saturating_sub(exchange.sent.max(free_since(exchange.caller))) > longest
             {
@@ -193,6 +193,7 @@ impl World {
                 self.audit_export(at, node, true);
                 self.audit_books(at, node);
                 self.audit_silence(at, node);
+                self.audit_mint(at, node);
             }
         }
         self.audit_waiting(at);
@@ -240,8 +241,9 @@ impl World {
     /// How long a call may take, by what is asked.
     fn longest_call(&self, name: &str) -> u64 {
         let sessions = &self.options.sessions;
-        let longest = match name {
-            "deliver" => DELIVERY_TIMEOUT,
+        let longest = match patience(name) {
+            1 => DELIVERY_TIMEOUT,
+            2 => GRIN_CALL_TIMEOUT,
             _ => sessions.request_timeout.max(sessions.probe_timeout),
         };
         // A clock that runs too slow makes everything longer.
@@ -265,6 +267,16 @@ impl World {
             let text = format!("a call of {since} µs was given up only now");
             self.findings.miss(at, Some(node), Oracle::Deadlines, text);
         }
+    }
+}
+
+/// Which calls may take as long as this one: nearly all, those to friends, or those of the
+/// Mimblewimble chain.
+fn patience(name: &str) -> usize {
+    match name {
+        "deliver" => 1,
+        "announce" | "blocks" | "headers" | "hello" | "stem" | "transaction" => 2,
+        _ => 0,
     }
 }
 

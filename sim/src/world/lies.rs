@@ -6,6 +6,7 @@ use super::{Event, World};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::exchange::{Exchange, Place, Ticket};
+use crate::grin::Spoiler;
 
 /// How long a liar waits for an answer, in microseconds.
 const PATIENCE: u64 = 30_000_000;
@@ -16,14 +17,38 @@ impl World {
         if !self.stormy {
             return;
         }
-        let now = engine.now();
-        let wall = Clock::new(0).wall(now).as_secs();
+        let wall = Clock::new(0).wall(engine.now()).as_secs();
         let Some(liar) = &mut self.hosts[node as usize].liar else {
             return;
         };
         let (target, request) = liar.act(&self.roster, wall);
         let pause = liar.pause();
         engine.after(pause, node, node, Event::Lie);
+        self.ask_as_liar(engine, node, target, request);
+        self.lie_at_once(engine, node);
+    }
+
+    /// A liar makes use of what it has just been told, before anybody else hears of it.
+    pub(super) fn lie_at_once(&mut self, engine: &mut Engine<Event>, node: u32) {
+        if !self.stormy {
+            return;
+        }
+        let liar = self.hosts[node as usize].liar.as_mut();
+        let spoiler = liar.and_then(|liar| liar.spoiler.as_mut());
+        let urgent = spoiler.map_or_else(Vec::new, Spoiler::urgent);
+        for (target, request) in urgent {
+            self.ask_as_liar(engine, node, target, Request::Grin(request));
+        }
+    }
+
+    fn ask_as_liar(
+        &mut self,
+        engine: &mut Engine<Event>,
+        node: u32,
+        target: u32,
+        request: Request,
+    ) {
+        let now = engine.now();
         self.messages.count(request.name());
         let ticket = self.exchanges.open(Exchange {
             caller: node,
@@ -63,8 +88,9 @@ impl World {
             return;
         };
         let head = exchange.part == Part::Head;
+        let from = Some(exchange.caller).filter(|from| *from < self.options.nodes);
         let liar = self.hosts[node as usize].liar.as_mut();
-        match liar.and_then(|liar| liar.answer(&self.roster, request)) {
+        match liar.and_then(|liar| liar.answer(&self.roster, from, request)) {
             None => {
                 exchange.place = Place::Gone;
                 if exchange.given_up {
@@ -81,6 +107,7 @@ impl World {
                 engine.after(after, node, node, Event::Lied(ticket));
             }
         }
+        self.lie_at_once(engine, node);
     }
 
     /// A liar's answer leaves.

@@ -64,6 +64,7 @@ impl World {
                     }
                 }
                 host.models = models;
+                self.mint_starts(at, node, &config.limits, &rows);
                 Node::restore(config, seed, now, rows).map_err(|error| error.to_string())
             }
         };

@@ -6,6 +6,7 @@
 
 mod build;
 mod deliver;
+mod grin;
 mod judge;
 mod lies;
 mod lives;
@@ -15,8 +16,10 @@ mod suffer;
 use peerage_core::commons::network::NodeVersion;
 use peerage_core::http::Site;
 use peerage_core::verify::Verdict;
+use peerage_core::work::Done;
 use peerage_core::{CallError, Input, Outbox, Output, VerifyId};
 
+use self::grin::Mint;
 use crate::engine::{Engine, Machine};
 use crate::exchange::{Exchanges, Place, Ticket};
 use crate::group::Group;
@@ -61,6 +64,8 @@ pub enum Event {
     Scripted(u32),
     /// A node starts for the first time.
     Start,
+    /// Somebody pays, or reads the chain.
+    Pay,
     /// A user acts.
     User,
     /// A check is done; the verdict waits in a slot. The second is the run of the node.
@@ -87,6 +92,8 @@ pub struct World {
     pub(crate) exchanges: Exchanges,
     pub(crate) network: Network,
     pub(crate) memo: Memo,
+    /// The Mimblewimble network, if there is one.
+    pub(crate) mint: Option<Box<Mint>>,
     pub(crate) findings: Findings,
     pub(crate) faults: Vec<Fault>,
     /// Who must become well in the end.
@@ -126,10 +133,14 @@ impl World {
         &self.findings
     }
 
-    /// How often each user has acted.
+    /// How often each user has acted, and the parties after them.
     #[must_use]
-    pub fn acted(&self) -> &[u32] {
-        self.workload.all_acted()
+    pub fn acted(&self) -> Vec<u32> {
+        let mut acted = self.workload.all_acted().to_vec();
+        // The parties that send scripts and cause faults come before the one that pays.
+        acted.extend([0, 0]);
+        acted.extend(self.mint.as_ref().map(|mint| mint.acted()));
+        acted
     }
 
     /// Shows whoever looks what did not hold since they were told last.
@@ -218,9 +229,9 @@ impl World {
         }
         let host = &mut self.hosts[node as usize];
         let now = host.now(at);
-        let Some(machine) = host.node.as_mut() else {
+        if host.node.is_none() {
             return;
-        };
+        }
         fold_input(&mut host.fold, at, from, &input);
         if self.watchers.any() {
             self.watchers
@@ -231,6 +242,12 @@ impl World {
         {
             self.findings.miss(at, Some(node), Oracle::Model, text);
         }
+        if self.mint.is_some() {
+            self.mint_input(now, node, &input);
+        }
+        let Some(machine) = self.hosts[node as usize].node.as_mut() else {
+            return;
+        };
         let request = match &input {
             Input::Request { id, request, .. } => Some((*id, request.scope())),
             Input::Hangup { .. }
@@ -251,9 +268,15 @@ impl World {
                 self.watchers.each(|watch| watch.output(at, node, &output));
             }
             self.check_model(now, at, node, &output);
+            if self.mint.is_some() {
+                self.mint_output(at, node, &output);
+            }
             self.carry_out(engine, node, output, released);
         }
         self.outbox = outbox;
+        if self.mint.is_some() {
+            self.mint_done(now, node);
+        }
         if self.watchers.any() {
             self.watchers.each(|watch| watch.done(at, node));
         }
@@ -296,7 +319,10 @@ impl World {
                 self.respond(engine, node, id, response, released);
             }
             Output::Verify { id, job } => {
-                let (verdict, cost) = self.memo.check(&job);
+                let (mut verdict, cost) = self.memo.check(&job);
+                if self.options.sabotage == Some(Sabotage::ChecksBlind) {
+                    verdict = blind(verdict);
+                }
                 let host = &mut self.hosts[node as usize];
                 host.verify_free = host.verify_free.max(engine.now()) + cost;
                 let (at, run) = (host.verify_free, host.run);
@@ -308,6 +334,20 @@ impl World {
                 engine.at(at, node, node, Event::Verdict(slot, run));
             }
         }
+    }
+}
+
+/// Says of whatever is checked of Mimblewimble that it is right, so that an oracle can be seen to notice.
+fn blind(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Mimblewimble(Done::Checked(verdicts)) => {
+            let all: Vec<_> = verdicts.iter().map(|_| Ok(())).collect();
+            Verdict::Mimblewimble(Done::Checked(all.into()))
+        }
+        Verdict::Command(_)
+        | Verdict::Envelope(_)
+        | Verdict::Mimblewimble(_)
+        | Verdict::Signatures(_) => verdict,
     }
 }
 
@@ -335,6 +375,7 @@ impl Machine for World {
             Event::Impatient(ticket) => self.give_up(engine, ticket, true),
             Event::Lie => self.lie(engine, key.to),
             Event::Lied(ticket) => self.lied(engine, ticket),
+            Event::Pay => self.pay(engine),
             Event::Ready => self.ready(engine, key.to),
             Event::Reset(ticket) => self.reset(engine, ticket),
             Event::Scripted(number) => self.scripted(engine, number),

@@ -1,4 +1,5 @@
-//! What release 4.1.1 of the Grin node was recorded to answer, asked of a whole node of ours.
+//! What release 4.1.1 of the Grin node was recorded to answer, asked of a whole node of ours; and what a
+//! wallet of release 3.0.0 was recorded to ask.
 //!
 //! Status and body must be equal to the byte. `v1_over_chain` was recorded over a chain that ours takes
 //! in as an operator's file. `node_v4.1.1` has a chain that today's rules would refuse, so ours finds it
@@ -13,7 +14,7 @@ use peerage_core::rooms::grin::rows::{PeerRecord, Row};
 use peerage_core::rooms::grin::types::Hello;
 use peerage_core::time::WallTime;
 use peerage_core::{Row as AnyRow, Secret};
-use peerage_tests::generate::grin::{chain_rows, deck, old_blocks};
+use peerage_tests::generate::grin::{chain_rows, deck, recorded_blocks};
 use peerage_tests::vectors::{cases, text};
 use peerage_tests::{Bench, Client, ParsedAnswer};
 use serde_json::Value;
@@ -196,7 +197,7 @@ impl Old {
     pub(super) fn new() -> Self {
         Self {
             bench: Bench::new(),
-            blocks: old_blocks(),
+            blocks: recorded_blocks("node_v4.1.1"),
         }
     }
 
@@ -294,5 +295,29 @@ fn answers_of_the_old_node() {
     replay("node_v4.1.1", OTHERWISE, |name, case| {
         old.prepare(name);
         ask(&mut old.bench, case)
+    });
+}
+
+/// A wallet restored from words, payments between wallets, and what they ask before and after the blocks
+/// that hold them. The blocks come with the disk.
+#[test]
+fn answers_to_a_wallet() {
+    let blocks = recorded_blocks("wallet_v3.0.0");
+    let at = |height: usize| {
+        let secret = Some(Secret("s3cret-for-tests".to_owned()));
+        let rows = chain_rows(&blocks[..=height]);
+        Bench::with_rows(|config| config.grin.api_secret = secret, &rows)
+    };
+    let (mut stands, mut bench) = (0, at(0));
+    replay("wallet_v3.0.0", OTHERWISE, |name, case| {
+        let height = case["height"].as_u64().expect("a height");
+        if height != stands {
+            (stands, bench) = (height, at(usize::try_from(height).expect("small")));
+        }
+        ask(&mut bench, case)?;
+        if name.ends_with("push_tx") {
+            same("waiting", bench.gauge("grin_pool"), 1)?;
+        }
+        Ok(())
     });
 }

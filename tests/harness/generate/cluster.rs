@@ -216,6 +216,7 @@ pub(super) fn row(draws: &mut Draws) -> Row {
         5 => {
             let gone = Tombstone {
                 record: record(draws),
+                deleted: draws.below(2) == 0,
                 hello: draws.bits(),
                 since_s: draws.bits(),
             };

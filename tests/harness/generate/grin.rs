@@ -74,14 +74,14 @@ pub fn chain_rows(blocks: &[Block]) -> Vec<peerage_core::Row> {
     blocks.iter().skip(1).map(row).collect()
 }
 
-/// The blocks of the node of release 4.1.1 that was recorded. Their headers are no longer right: that
-/// release had another difficulty, and no fifth version.
+/// The blocks over which `tests/vectors/grin/{name}.json` was recorded. Those of the node of release 4.1.1
+/// have headers that are no longer right: that release had another difficulty, and no fifth version.
 ///
 /// # Panics
 /// If the vector file is not what it is.
 #[must_use]
-pub fn old_blocks() -> Vec<Block> {
-    let file = vectors::file("grin", "node_v4.1.1");
+pub fn recorded_blocks(name: &str) -> Vec<Block> {
+    let file = vectors::file("grin", name);
     let blocks = file["blocks_hex"].as_array().expect("a list");
     let read = |text: &Value| {
         let bytes = unhex(text.as_str().expect("digits"));

@@ -8,12 +8,14 @@ use grin_core::core::hash::Hashed;
 use grin_core::core::{self as grin, UntrustedBlock};
 use grin_core::{global, pow, ser};
 use peerage_mw::{
-    Applied, Block, ChainState, Format, Hash, Job, Transaction, Verifier, aggregate, check,
+    Applied, Block, Chain as Kind, ChainState, Format, Hash, Job, Rules, Transaction, Verifier,
+    aggregate, check, genesis,
 };
 
-use super::{RULES, TODAY};
+use super::TODAY;
 
 pub(crate) struct Both {
+    rules: Rules,
     ours: ChainState,
     done: Vec<Applied>,
     real: Chain,
@@ -21,21 +23,24 @@ pub(crate) struct Both {
 }
 
 /// The real node's variables of this thread, as a devnet's node sets them.
-fn enter() {
-    global::set_local_chain_type(global::ChainTypes::AutomatedTesting);
+fn enter(chain: Kind) {
+    global::set_local_chain_type(match chain {
+        Kind::AutomatedTesting => global::ChainTypes::AutomatedTesting,
+        Kind::UserTesting => global::ChainTypes::UserTesting,
+    });
     global::set_local_nrd_enabled(true);
 }
 
-pub(crate) fn real_block(bytes: &[u8]) -> Result<grin::Block, String> {
-    enter();
+pub(crate) fn real_block(chain: Kind, bytes: &[u8]) -> Result<grin::Block, String> {
+    enter(chain);
     let mode = ser::DeserializationMode::Full;
     let read: Result<UntrustedBlock, _> =
         ser::deserialize(&mut &bytes[..], ser::ProtocolVersion(3), mode);
     read.map(Into::into).map_err(|error| error.to_string())
 }
 
-pub(crate) fn real_transaction(transaction: &Transaction) -> grin::Transaction {
-    enter();
+pub(crate) fn real_transaction(chain: Kind, transaction: &Transaction) -> grin::Transaction {
+    enter(chain);
     let mode = ser::DeserializationMode::Full;
     let (bytes, version) = match transaction.encode(Format::V2) {
         Ok(bytes) => (bytes, 2),
@@ -49,16 +54,18 @@ fn bytes_of(block: &Block) -> Vec<u8> {
 }
 
 impl Both {
-    pub(crate) fn new(genesis: &Block) -> Self {
-        enter();
+    pub(crate) fn new(rules: Rules) -> Self {
+        enter(rules.chain);
         let folder = tempfile::tempdir().expect("a directory");
         let path = folder.path().to_str().expect("UTF-8").to_owned();
         let first = pow::mine_genesis_block().expect("a block");
+        let genesis = genesis(&rules);
         assert_eq!(Hash::from(first.hash()), genesis.hash());
         let adapter = Arc::new(NoopAdapter {});
         let real = Chain::init(path, adapter, first, pow::verify_size, false, None);
         Self {
-            ours: ChainState::new(RULES, genesis).expect("empty"),
+            rules,
+            ours: ChainState::new(rules, &genesis).expect("empty"),
             done: Vec::new(),
             real: real.expect("a chain"),
             _folder: folder,
@@ -74,14 +81,14 @@ impl Both {
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let block = Block::decode(&RULES, Format::V3, bytes).map_err(|it| it.to_string())?;
+        let block = Block::decode(&self.rules, Format::V3, bytes).map_err(|it| it.to_string())?;
         let header = self.ours.check_header(block.header(), TODAY);
         header.map_err(|fault| fault.to_string())?;
         let job = Job::Block {
             block: block.clone(),
             previous_offset: self.ours.tip().total_kernel_offset(),
         };
-        check(&mut Verifier::new(RULES), &[job])[0].map_err(|fault| fault.to_string())?;
+        check(&mut Verifier::new(self.rules), &[job])[0].map_err(|fault| fault.to_string())?;
         let applied = self.ours.apply(&block);
         self.done
             .push(applied.map_err(|invalid| invalid.to_string())?);
@@ -89,7 +96,7 @@ impl Both {
     }
 
     fn give(&self, bytes: &[u8]) -> Result<(), String> {
-        let block = real_block(bytes)?;
+        let block = real_block(self.rules.chain, bytes)?;
         let done = self.real.process_block(block, Options::NONE);
         done.map(drop).map_err(|error| format!("{error:?}"))
     }
@@ -129,7 +136,7 @@ impl Both {
 
     /// Tip, roots and sums are the same.
     pub(crate) fn assert_equal(&self) {
-        enter();
+        enter(self.rules.chain);
         let head = self.real.head().expect("a head");
         let (tip, roots) = (self.ours.tip(), self.ours.roots());
         assert_eq!(
@@ -153,14 +160,14 @@ impl Both {
 
     /// The real chain checks all that it holds once more, proofs and signatures included.
     pub(crate) fn validate(&self) {
-        enter();
+        enter(self.rules.chain);
         self.real.validate(false).expect("a valid state");
     }
 
     /// Whether a transaction fits the next block, as both say.
     pub(crate) fn ask_equally(&self, transaction: &Transaction) -> bool {
         let ours = self.ours.check_transaction(transaction);
-        let theirs = real_transaction(transaction);
+        let theirs = real_transaction(self.rules.chain, transaction);
         let locked = self.real.verify_tx_lock_height(&theirs);
         let ripe = self.real.verify_coinbase_maturity(&theirs.inputs());
         let fits = self.real.validate_tx(&theirs);
@@ -171,7 +178,7 @@ impl Both {
             "{ours:?}: {locked:?}, {ripe:?}, {fits:?}"
         );
         let alone = check(
-            &mut Verifier::new(RULES),
+            &mut Verifier::new(self.rules),
             &[Job::Transaction(transaction.clone())],
         )[0];
         let valid = theirs.validate(grin::Weighting::AsTransaction);

@@ -11,7 +11,7 @@ use grin_core::libtx::{ProofBuilder, reward};
 use grin_keychain::{ExtKeychain, Keychain};
 use lives::{Luck, Owner};
 use peerage_mw::{
-    Format, KeyIndex, Rules, Transaction, Wallet, aggregate, chain_file, deaggregate, genesis,
+    Format, KeyIndex, Rules, Transaction, Wallet, aggregate, chain_file, deaggregate,
 };
 
 const RULES: Rules = Rules::automated_testing();
@@ -23,7 +23,7 @@ const TODAY: i64 = 1_750_000_000;
 fn the_recorded_chain_is_the_same_for_both() {
     let text = include_bytes!("../../../../tests/vectors/grin/chain.json");
     let blocks = chain_file::read(&RULES, text).expect("a chain file");
-    let mut both = Both::new(&blocks[0]);
+    let mut both = Both::new(RULES);
     for block in &blocks[1..] {
         both.accept(block);
         both.assert_equal();
@@ -38,7 +38,7 @@ fn the_chain_that_a_node_mines_is_the_same_for_both() {
     let (_, text) = snapshot.split_once("\n---\n").expect("a head");
     let blocks = chain_file::read(&RULES, text.as_bytes()).expect("a chain file");
     assert!(blocks.len() > 15);
-    let mut both = Both::new(&blocks[0]);
+    let mut both = Both::new(RULES);
     for block in &blocks[1..] {
         both.accept(block);
         both.assert_equal();
@@ -47,23 +47,27 @@ fn the_chain_that_a_node_mines_is_the_same_for_both() {
 }
 
 /// A long life: payments of every kind, several to a block, and now and then a branch that wins.
+fn forge(rules: Rules, seed: u64, blocks: usize) {
+    let mut luck = Luck::new(seed);
+    let mut both = Both::new(rules);
+    let mut owner = Owner::new(seed);
+    for left in (0..blocks).rev() {
+        let block = owner.next_block(&mut both, &mut luck);
+        both.accept(&block);
+        both.assert_equal();
+        if luck.one_in(8) || left == 0 {
+            let back = 1 + luck.below(4);
+            both.branch(back, |both| owner.next_block(both, &mut luck));
+            both.assert_equal();
+        }
+    }
+    both.validate();
+}
+
 #[test]
 fn forged_chains_are_the_same_for_both() {
     for seed in [1, 2] {
-        let mut luck = Luck::new(seed);
-        let mut both = Both::new(&genesis(&RULES));
-        let mut owner = Owner::new(seed);
-        for _ in 0..30 {
-            let block = owner.next_block(&mut both, &mut luck);
-            both.accept(&block);
-            both.assert_equal();
-            if luck.one_in(8) {
-                let back = 1 + luck.below(4);
-                both.branch(back, |both| owner.next_block(both, &mut luck));
-                both.assert_equal();
-            }
-        }
-        both.validate();
+        forge(RULES, seed, 30);
     }
 }
 
@@ -71,7 +75,7 @@ fn forged_chains_are_the_same_for_both() {
 #[test]
 fn a_shorter_branch_with_more_work_wins_in_both() {
     let mut luck = Luck::new(7);
-    let mut both = Both::new(&genesis(&RULES));
+    let mut both = Both::new(RULES);
     let mut owner = Owner::new(7);
     owner.pace = (60, 61);
     for _ in 0..10 {
@@ -92,12 +96,19 @@ fn a_shorter_branch_with_more_work_wins_in_both() {
     both.validate();
 }
 
+/// The other chain, whose proofs of work are as long as on the public networks. Twelve blocks have all
+/// versions of headers.
+#[test]
+fn a_forged_chain_with_long_proofs_of_work_is_the_same_for_both() {
+    forge(Rules::user_testing(), 7, 13);
+}
+
 /// Each block is spoilt in some way and mined anew before it is given to both. If both take it after
 /// all, the chain goes on from there.
 #[test]
 fn spoilt_blocks_are_refused_by_both_or_neither() {
     let mut luck = Luck::new(3);
-    let mut both = Both::new(&genesis(&RULES));
+    let mut both = Both::new(RULES);
     let mut owner = Owner::new(3);
     let (mut refused, mut taken) = (0, 0);
     for _ in 0..24 {
@@ -130,7 +141,7 @@ fn spoilt_blocks_are_refused_by_both_or_neither() {
 #[test]
 fn transactions_meet_the_same_answers() {
     let mut luck = Luck::new(4);
-    let mut both = Both::new(&genesis(&RULES));
+    let mut both = Both::new(RULES);
     let mut owner = Owner::new(4);
     let (mut fine, mut unfit) = (0, 0);
     for _ in 0..20 {
@@ -168,7 +179,7 @@ fn rewards_are_those_of_a_stock_wallet() {
 #[test]
 fn aggregates_are_the_same_for_both() {
     let mut luck = Luck::new(6);
-    let mut both = Both::new(&genesis(&RULES));
+    let mut both = Both::new(RULES);
     let mut owner = Owner::new(6);
     for _ in 0..8 {
         let block = owner.next_block(&mut both, &mut luck);
@@ -177,7 +188,8 @@ fn aggregates_are_the_same_for_both() {
     let mut compared = 0;
     for _ in 0..4 {
         let made = owner.wild_transactions(both.ours(), &mut luck);
-        let real: Vec<_> = made.iter().map(real_transaction).collect();
+        let real = made.iter().map(|it| real_transaction(RULES.chain, it));
+        let real: Vec<_> = real.collect();
         let theirs = grin_core::core::transaction::aggregate(&real);
         let ours = aggregate(&made);
         assert_eq!(ours.is_ok(), theirs.is_ok());

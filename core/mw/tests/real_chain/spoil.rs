@@ -13,7 +13,7 @@ use super::lives::Luck;
 /// Another block, as bytes, and how it was spoilt.
 pub(crate) fn spoil(block: &Block, state: &ChainState, luck: &mut Luck) -> (String, Vec<u8>) {
     let bytes = block.encode(Format::V3).expect("always");
-    let mut spoilt = real_block(&bytes).expect("a block");
+    let mut spoilt = real_block(state.rules().chain, &bytes).expect("a block");
     let way = luck.below(26);
     let at = luck.next() as usize;
     match way {

@@ -36,7 +36,8 @@ pub struct Digest {
     pub nonce: u64,
     /// The cluster.
     pub cluster_id: ClusterId,
-    /// Announcements of active nodes, the author's own first, and of such that have left.
+    /// Announcements of active nodes, the author's own first and the receiver's second, if it is
+    /// known, and of such that have left.
     pub records: Vec<Record>,
     /// The credential that the cluster shares.
     pub credential: Option<SharedCredential>,
@@ -128,6 +129,8 @@ impl Cluster {
     }
 
     fn digest(&self, cx: &mut Cx<'_, Self>, to: PeerId, nonce: u64) -> Digest {
+        // Banned ones, too: a ban is this node's own and ends, and others may hear of a peer, and of
+        // its departure, through nobody else.
         let active = self.members.values().map(|member| &member.record);
         let left = self.tombstones.values().map(|gone| &gone.record);
         let left = left.filter(|record| !record.is_active());
@@ -136,13 +139,16 @@ impl Cluster {
             .filter(|record| record.peer_id != to)
             .collect();
         // What does not fit one message has its turn in another.
-        let first = if others.len() < GOSSIP_RECORDS_MAX {
+        let first = if others.len() + 1 < GOSSIP_RECORDS_MAX {
             0
         } else {
             cx.rng().index(others.len())
         };
         let others = others.iter().cycle().skip(first).take(others.len());
+        // If the receiver lost its disk, it may have forgotten how often it changed.
+        let known = self.members.get(&to).map(|member| &member.record);
         let records = core::iter::once(&self.announcement)
+            .chain(known)
             .chain(others.copied())
             .take(GOSSIP_RECORDS_MAX)
             .cloned()
@@ -202,34 +208,14 @@ impl Cluster {
 
     /// `POST /v1/cluster/gossip`.
     pub(super) fn hear(&mut self, cx: &mut Cx<'_, Self>, id: RequestId, digest: Arc<Digest>) {
-        let question = digest.clone();
-        if let Err(failure) = self.check(cx, Some(id), digest) {
-            let strange = failure.code == Code::NotFound;
-            cx.respond(
-                id,
-                match self.own.left_s {
-                    Some(_) if strange => Response::Gossip(Arc::new(self.last_words(&question))),
-                    Some(_) | None => Response::Failed(failure),
-                },
-            );
+        if let Err(failure) = self.check(cx, Some(id), digest.clone()) {
+            let strange = failure.code == Code::NotFound
+                || (failure.code == Code::Forbidden && self.tombstones.contains_key(&digest.from));
+            if strange && self.own.left_s.is_some() {
+                return self.say_last_words(cx, id, digest);
+            }
+            cx.respond(id, Response::Failed(failure));
         }
-    }
-
-    /// What a node that has left tells whoever still counts it in, and whom it does not know: its
-    /// own farewell and nothing else. A handshake may have ended well on the other side only, and
-    /// nobody else would ever tell that side.
-    fn last_words(&self, question: &Digest) -> Digest {
-        let mut digest = Digest {
-            from: self.announcement.peer_id,
-            to: question.from,
-            nonce: question.nonce,
-            cluster_id: self.own.cluster_id,
-            records: vec![self.announcement.clone()],
-            credential: None,
-            signature: [0; 64],
-        };
-        digest.sign(&self.key);
-        digest
     }
 
     /// Has the signatures of a message checked, with those of the records that are news.
@@ -294,11 +280,32 @@ impl Cluster {
         Ok(member.record.public_key)
     }
 
-    /// The key to check a record with, if it tells more of a known peer than is known.
-    fn is_news(&self, record: &Record) -> Option<PublicKey> {
-        let known = &self.members.get(&record.peer_id)?.record;
+    /// The key to check a record with, if it tells more of a known peer than is known, that one has
+    /// left who is gone, or what this node itself has forgotten.
+    pub(super) fn is_news(&self, record: &Record) -> Option<PublicKey> {
+        if record.peer_id == self.announcement.peer_id {
+            return self.has_forgotten(record).then_some(self.public_key);
+        }
+        let known = match self.members.get(&record.peer_id) {
+            Some(member) => &member.record,
+            None if record.is_active() => return None,
+            None => &self.tombstones.get(&record.peer_id)?.record,
+        };
         let fits = record.public_key == known.public_key && record.is_sound();
         (fits && record.version > known.version).then_some(known.public_key)
+    }
+
+    /// Whether a record is one that this node signed before it lost its disk, and that others would
+    /// take for newer than what it says by now. That it once left does not count: whoever heard of
+    /// that does not listen, and it may have been brought back since.
+    pub(super) fn has_forgotten(&self, record: &Record) -> bool {
+        let said = &self.announcement;
+        record.peer_id == said.peer_id
+            && record.public_key == said.public_key
+            && record.version >= said.version
+            && record != said
+            && record.is_active()
+            && record.is_sound()
     }
 
     /// The key to check a shared credential with, if it is newer than ours. Only a cluster with a
@@ -322,7 +329,8 @@ impl Cluster {
             return Some(member.record.public_key);
         }
         // What a peer did before it left still counts; whom this node deleted it does not believe.
-        let left = &self.tombstones.get(&author)?.record;
+        let gone = self.tombstones.get(&author)?;
+        let left = Some(&gone.record).filter(|_| !gone.is_deletion())?;
         left.deactivated_at
             .is_some_and(|left_s| credential.rotated_s <= left_s)
             .then_some(left.public_key)
@@ -404,41 +412,6 @@ impl Cluster {
             self.discover(cx);
             self.arm_gossip(cx);
         }
-    }
-
-    // --- Farewells of others ---
-
-    /// `POST /v1/cluster/deactivate`.
-    pub(super) fn hear_farewell(
-        &mut self,
-        cx: &mut Cx<'_, Self>,
-        id: RequestId,
-        record: Arc<Record>,
-    ) {
-        let key = self.is_news(&record).filter(|_| !record.is_active());
-        let Some(key) = key.filter(|_| self.news < NEWS_MAX) else {
-            return cx.respond(id, Response::Applied(false));
-        };
-        self.news += 1;
-        let job = VerifyJob::Signatures([record.signed_by(key)].into());
-        cx.verify(job, Then::Bade { id, record });
-    }
-
-    pub(super) fn heard_farewell(
-        &mut self,
-        cx: &mut Cx<'_, Self>,
-        id: RequestId,
-        record: &Record,
-        genuine: bool,
-    ) {
-        self.news -= 1;
-        if !genuine {
-            cx.event(Event::ForgeryIgnored {
-                peer: record.peer_id,
-            });
-        }
-        let applied = genuine && self.update(cx, record);
-        cx.respond(id, Response::Applied(applied));
     }
 }
 

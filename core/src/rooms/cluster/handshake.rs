@@ -215,7 +215,7 @@ impl Cluster {
             return refuse(cx, id, hello, MALFORMED);
         };
         self.merge_cluster(cx, hello.cluster_id);
-        self.take(cx, &hello.record, &address, None, hello.number);
+        self.take(cx, &hello.record, &address, hello.number);
         let welcome = self.welcome(cx, hello);
         cx.respond(id, Response::Welcome(Arc::new(welcome)));
     }
@@ -288,9 +288,10 @@ impl Cluster {
     }
 
     /// Why a peer may not come, or come back, in this way, if it may not. It keeps the key that it
-    /// had; a deletion is lifted by an add, a departure by what the peer says of itself later.
-    /// `called` tells that this node began: if its operator had it do so, the key of who is gone does
-    /// not matter, for somebody may have taken the name of who is meant.
+    /// had; a deletion is lifted by an add, a departure by what the peer says of itself later, and
+    /// who was deleted and has left needs both. `called` tells that this node began: if its operator
+    /// had it do so, the key of who is gone does not matter, for somebody may have taken the name of
+    /// who is meant.
     pub(super) fn forbids(&self, record: &Record, why: Why, called: bool) -> Option<Failure> {
         let another_key = handshake("handshake failed: the peer has another key");
         if let Some(known) = self.members.get(&record.peer_id) {
@@ -301,12 +302,11 @@ impl Cluster {
         if gone.record.public_key != record.public_key {
             return (!called || why == Why::Discovery).then_some(another_key);
         }
-        if gone.record.is_active() {
-            let deleted = handshake("handshake failed: the peer was deleted here");
-            return (why == Why::Discovery).then_some(deleted);
+        if gone.is_deletion() && why == Why::Discovery {
+            return Some(handshake("handshake failed: the peer was deleted here"));
         }
-        let left = handshake("handshake failed: the peer is deactivated");
-        (record.version <= gone.record.version).then_some(left)
+        let has_left = !gone.record.is_active() && record.version <= gone.record.version;
+        has_left.then_some(handshake("handshake failed: the peer is deactivated"))
     }
 
     /// Whether the licence allows one more node, or this one is counted already. Peers with whom a

@@ -10,7 +10,7 @@ use super::handshake::{
     BANNED, Hello, LEFT, SECRET, VERSION, Welcome, Why, same_licence, shares_secret,
 };
 use super::record::Record;
-use super::types::{AddPeer, Identity, Request, Response, Then};
+use super::types::{AddPeer, Identity, Member, Request, Response, Then};
 use super::{Cluster, Event};
 use crate::commons::address::HostAddr;
 use crate::commons::bans::BanKey;
@@ -26,15 +26,23 @@ use crate::verify::{Signed, VerifyJob};
 /// A handshake that we began.
 #[derive(Clone, Debug)]
 pub(super) struct Courtship {
-    /// The key that the other side said it has.
+    /// The key that the other side said it has, or is said to have.
     key: PublicKey,
     address: HostAddr,
-    name: Option<String>,
     challenge: [u8; 32],
     number: u64,
     why: Why,
+    /// What an operator wants, if one does: a discovery may be under way when the add comes.
+    wanted: Option<Wanted>,
     /// Who is owed an answer; the first added the peer, the others asked for the same.
     waiters: Vec<RequestId>,
+}
+
+/// A peer that an operator has added, and that has said who it is.
+#[derive(Clone, Debug)]
+struct Wanted {
+    key: PublicKey,
+    add: AddPeer,
 }
 
 /// A peer that others told of. It is a name and an address until its handshake succeeds.
@@ -96,26 +104,46 @@ impl Cluster {
             }
         };
         if let Some(courtship) = self.courtships.get_mut(&identity.peer_id) {
-            // A handshake with it is under way: whatever comes of it is the answer.
+            // A handshake with it is under way. What comes of one for an add is the answer; one
+            // that this node began by itself may be with somebody who is not meant.
             if courtship.waiters.len() >= WAITERS_MAX {
                 return cx.respond(id, Response::Failed(BUSY));
             }
+            let key = identity.public_key;
+            courtship.wanted.get_or_insert(Wanted { key, add });
             return courtship.waiters.push(id);
         }
-        if !self.has_room_for(cx, identity.peer_id) {
-            self.add_failed(cx, &add.address, &FULL);
-            return cx.respond(id, Response::Failed(FULL));
+        let key = identity.public_key;
+        self.court_wanted(cx, identity.peer_id, Wanted { key, add }, vec![id]);
+    }
+
+    /// Begins the handshake that an operator wants.
+    fn court_wanted(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        peer: PeerId,
+        wanted: Wanted,
+        waiters: Vec<RequestId>,
+    ) {
+        let failure = if self.own.left_s.is_some() {
+            Some(LEFT)
+        } else {
+            (!self.has_room_for(cx, peer)).then_some(FULL)
+        };
+        if let Some(failure) = failure {
+            self.add_failed(cx, &wanted.add.address, &failure);
+            return fail(cx, waiters, &failure);
         }
         let courtship = Courtship {
-            key: identity.public_key,
-            address: add.address,
-            name: add.name,
+            key: wanted.key,
+            address: wanted.add.address.clone(),
             challenge: [0; 32],
             number: 0,
             why: Why::Add,
-            waiters: vec![id],
+            wanted: Some(wanted),
+            waiters,
         };
-        self.court(cx, identity.peer_id, courtship);
+        self.court(cx, peer, courtship);
     }
 
     fn screen_identity(&self, cx: &Cx<'_, Self>, identity: &Identity) -> Result<(), Failure> {
@@ -270,15 +298,27 @@ impl Cluster {
             return;
         };
         self.merge_cluster(cx, welcome.cluster_id);
+        self.take(cx, &welcome.record, &courtship.address, 0);
+        self.conclude(cx, peer, courtship);
+        self.discover(cx);
+    }
+
+    /// The peer of a courtship is here, by this handshake or by its own.
+    fn conclude(&mut self, cx: &mut Cx<'_, Self>, peer: PeerId, courtship: Courtship) {
         let Courtship {
-            address,
-            name,
+            key,
+            wanted,
             waiters,
             ..
         } = courtship;
-        self.take(cx, &welcome.record, &address, name, 0);
-        self.answer_waiters(cx, peer, waiters);
-        self.discover(cx);
+        match wanted {
+            Some(wanted) if wanted.key != key => fail(cx, waiters, &ANOTHER_KEY),
+            Some(wanted) => {
+                self.heed(cx, peer, wanted.add);
+                self.answer_waiters(cx, peer, waiters);
+            }
+            None => {}
+        }
     }
 
     /// Who began the add is told of the peer, whoever came later that it exists.
@@ -303,10 +343,13 @@ impl Cluster {
         let known = self.members.get(&peer);
         if known.is_some_and(|known| known.record.public_key == courtship.key) {
             // The other side's own hello came in between.
-            return self.answer_waiters(cx, peer, courtship.waiters);
+            return self.conclude(cx, peer, courtship);
         }
-        for id in courtship.waiters {
-            cx.respond(id, Response::Failed(failure.clone()));
+        match courtship.wanted {
+            Some(wanted) if courtship.why == Why::Discovery => {
+                self.court_wanted(cx, peer, wanted, courtship.waiters);
+            }
+            Some(_) | None => fail(cx, courtship.waiters, &failure),
         }
         self.discover(cx);
     }
@@ -397,7 +440,9 @@ impl Cluster {
             self.candidates.remove(&id);
             return;
         }
-        let Some(address) = record.host_addr() else {
+        // A peer that does not know us any more is where its operator said, not where it says itself.
+        let known = self.members.get(&id).and_then(Member::host_addr);
+        let Some(address) = known.or_else(|| record.host_addr()) else {
             self.candidates.remove(&id);
             return;
         };
@@ -411,10 +456,10 @@ impl Cluster {
         let courtship = Courtship {
             key: record.public_key,
             address,
-            name: None,
             challenge: [0; 32],
             number: 0,
             why: Why::Discovery,
+            wanted: None,
             waiters: Vec::new(),
         };
         self.court(cx, id, courtship);
@@ -433,6 +478,12 @@ pub(super) fn endpoint(addr: HostAddr) -> Endpoint {
         trust: Trust::Anyone,
         via: Via::TlsThenPlain,
         part: Part::Body,
+    }
+}
+
+fn fail(cx: &mut Cx<'_, Cluster>, waiters: Vec<RequestId>, failure: &Failure) {
+    for id in waiters {
+        cx.respond(id, Response::Failed(failure.clone()));
     }
 }
 

@@ -10,7 +10,7 @@ use super::handshake::same_licence;
 use super::record::Message;
 use super::types::{Bootstrap, Bootstrapped, Bought, Request, Response, Row, Then};
 use super::{Cluster, Event};
-use crate::config::cluster::{DEVELOPER_LICENCE, Licence, Scopes};
+use crate::config::cluster::{Licence, Scopes};
 use crate::cx::Cx;
 use crate::ids::PublicKey;
 use crate::input::RequestId;
@@ -75,11 +75,12 @@ impl SignedLicence {
 }
 
 impl Cluster {
-    /// The licence in force.
+    /// The licence in force: the operator's, before one that was handed in while there was none.
     pub(super) fn licence<'a>(&'a self, cx: &'a Cx<'_, Self>) -> &'a Licence {
+        let given = &cx.config().cluster.licence;
         match &self.bought {
-            Some(bought) => &bought.licence,
-            None => &cx.config().cluster.licence,
+            Some(bought) if given.is_developers() => &bought.licence,
+            Some(_) | None => given,
         }
     }
 
@@ -128,14 +129,9 @@ impl Cluster {
             let before = core::mem::replace(&mut self.own.name, name);
             before != self.own.name
         });
-        let returns = self.own.left_s.take().is_some();
-        if returns {
+        if self.own.left_s.is_some() {
             self.begin_anew(cx);
-        }
-        if returns {
-            self.forget_everybody(cx);
-        }
-        if returns || (renamed && self.own_stored) {
+        } else if renamed && self.own_stored {
             self.own.version += 1;
         }
         self.put_own(cx);
@@ -193,7 +189,7 @@ impl Cluster {
     ) -> Result<PublicKey, Failure> {
         let cluster = &cx.config().cluster;
         let key = cluster.licence_key.ok_or(KEYLESS)?;
-        if cluster.licence.id != DEVELOPER_LICENCE {
+        if !cluster.licence.is_developers() {
             return Err(CONFIGURED);
         }
         if licence.expires_s <= cx.now().wall.as_secs() {
@@ -223,7 +219,7 @@ impl Cluster {
         bootstrap: &Bootstrap,
     ) -> Result<PublicKey, Failure> {
         let cluster = &cx.config().cluster;
-        let given = cluster.licence.id != DEVELOPER_LICENCE;
+        let given = !cluster.licence.is_developers();
         let taken = self.bought.is_some() || !self.members.is_empty();
         let Some(key) = cluster.licence_key else {
             return Err(BOOTSTRAPPED);

@@ -4,31 +4,17 @@
 //! Rules: cluster API, `GET`, `PUT` and `DELETE /v1/peers`.
 
 use super::failure::{Code, Failure, NO_PEER};
-use super::handshake::is_member_banned;
-use super::joining::endpoint;
+use super::handshake::{LEFT, is_member_banned};
 use super::record::Record;
 use super::types::{
-    Deactivated, Identity, Member, Own, PeerStatus, PeerView, Request, Response, Row, Then, Timer,
-    Tombstone,
+    AddPeer, Deactivated, Identity, Member, Own, PeerStatus, PeerView, Response, Row, Tombstone,
 };
 use super::{Cluster, Event};
 use crate::commons::address::HostAddr;
-use crate::commons::bans::BanKey;
 use crate::cx::Cx;
 use crate::ids::{ClusterId, PeerId};
-use crate::input::{Answer, CallError};
-use crate::limits::{FAREWELLS_MAX, TOMBSTONES_MAX};
-use crate::rooms;
-use crate::time::{Duration, Instant, WallTime};
-
-/// A peer that is to be told that this node leaves.
-#[derive(Clone, Debug)]
-pub(super) struct Farewell {
-    address: HostAddr,
-    tries: u32,
-    /// When to try again; `None` while a call is under way.
-    due: Option<Instant>,
-}
+use crate::limits::TOMBSTONES_MAX;
+use crate::time::{Instant, WallTime};
 
 /// How a peer answers.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +42,14 @@ impl Member {
             address: address.expect("members have an address that was read once"),
             created_s: self.created_s,
         }
+    }
+
+    /// Takes what the peer says of itself by now; its name counts where no operator gave one.
+    fn learn(&mut self, record: &Record) {
+        if self.name.is_empty() {
+            self.name.clone_from(&record.name);
+        }
+        self.record = record.clone();
     }
 }
 
@@ -117,7 +111,9 @@ impl Cluster {
     pub(super) fn status(&self, cx: &Cx<'_, Self>) -> Response {
         let limit = cx.config().cluster.unreachable_after;
         let now = cx.now().mono;
-        let peers = self.members.keys().map(|id| {
+        let members = self.members.iter();
+        let shown = members.filter(|(_, member)| !is_member_banned(cx, member));
+        let peers = shown.map(|(id, _)| {
             let reach = self.reach.get(id);
             PeerStatus {
                 peer_id: *id,
@@ -137,7 +133,6 @@ impl Cluster {
         cx: &mut Cx<'_, Self>,
         record: &Record,
         address: &HostAddr,
-        name: Option<String>,
         number: u64,
     ) {
         let id = record.peer_id;
@@ -154,7 +149,7 @@ impl Cluster {
                 let newer = record.version > known.record.version;
                 let moved = newer && record.address != known.record.address;
                 if newer {
-                    known.record = record.clone();
+                    known.learn(record);
                 }
                 if number == 0 || moved {
                     known.address = address.to_string();
@@ -170,7 +165,7 @@ impl Cluster {
                     addr: address.clone(),
                 });
                 Member {
-                    name: name.unwrap_or_else(|| record.name.clone()),
+                    name: record.name.clone(),
                     record: record.clone(),
                     address: address.to_string(),
                     created_s: now.wall.as_secs(),
@@ -195,14 +190,45 @@ impl Cluster {
         self.arm_gossip(cx);
     }
 
-    /// Takes what a known peer says of itself by now. Its signature was checked.
+    /// Heeds what an operator said of a peer that is here by now, perhaps because it came by itself.
+    pub(super) fn heed(&mut self, cx: &mut Cx<'_, Self>, id: PeerId, add: AddPeer) {
+        let Some(mut member) = self.members.get(&id).cloned() else {
+            return;
+        };
+        let address = add.address.to_string();
+        if member.address != address {
+            self.part(cx, &member);
+            cx.acquaint(&add.address, member.record.public_key);
+            member.address = address;
+        }
+        if let Some(name) = add.name {
+            member.name = name;
+        }
+        cx.put(Row::Member(id, Some(Box::new(member.clone()))));
+        self.members.insert(id, member);
+    }
+
+    /// Takes what a known peer says of itself by now, one that is gone, or this node before it lost
+    /// its disk. The signature was checked.
     pub(super) fn update(&mut self, cx: &mut Cx<'_, Self>, record: &Record) -> bool {
+        if self.is_news(record).is_none() {
+            return false;
+        }
+        if record.peer_id == self.announcement.peer_id {
+            // What it says by now is to be newer than what it said before its disk was lost.
+            self.own.version = record.version.saturating_add(1);
+            self.put_own(cx);
+            return true;
+        }
+        if let Some(gone) = self.tombstones.get_mut(&record.peer_id) {
+            // Others count it in, and may have nobody else to hear it from.
+            gone.record = record.clone();
+            cx.put(Row::Tombstone(record.peer_id, Some(Box::new(gone.clone()))));
+            return true;
+        }
         let Some(member) = self.members.get(&record.peer_id) else {
             return false;
         };
-        if record.version <= member.record.version {
-            return false;
-        }
         if !record.is_active() {
             cx.event(Event::ClusterPeerLeft {
                 peer: record.peer_id,
@@ -218,10 +244,7 @@ impl Cluster {
                 cx.acquaint(&addr, record.public_key);
             }
         }
-        if changed.name.is_empty() {
-            changed.name = record.name.clone();
-        }
-        changed.record = record.clone();
+        changed.learn(record);
         cx.put(Row::Member(record.peer_id, Some(Box::new(changed.clone()))));
         self.members.insert(record.peer_id, changed);
         true
@@ -249,6 +272,9 @@ impl Cluster {
         if let Some(name) = name.filter(|name| *name != peer.name) {
             peer.name.clone_from(&name);
             if peer.is_local {
+                if self.own.left_s.is_some() {
+                    return Err(LEFT);
+                }
                 self.own.name = name;
                 self.own.version += 1;
                 self.put_own(cx);
@@ -305,8 +331,11 @@ impl Cluster {
     }
 
     /// A node that has left and comes back knows nobody: its former peers remember its farewell, and
-    /// would not listen to it before it shakes hands again.
+    /// would not listen to it before it shakes hands again. The caller writes what it is by now.
     pub(super) fn begin_anew(&mut self, cx: &mut Cx<'_, Self>) {
+        self.own.left_s = None;
+        self.own.version += 1;
+        self.own.address = cx.config().cluster.address.to_string();
         for (id, member) in core::mem::take(&mut self.members) {
             self.part(cx, &member);
             cx.put(Row::Member(id, None));
@@ -326,6 +355,7 @@ impl Cluster {
         self.candidates.remove(&id);
         cx.put(Row::Member(id, None));
         let tombstone = Tombstone {
+            deleted: left.is_none(),
             record: left.unwrap_or(member.record),
             hello: member.hello,
             since_s: cx.now().wall.as_secs(),
@@ -335,17 +365,6 @@ impl Cluster {
         }
         cx.put(Row::Tombstone(id, Some(Box::new(tombstone.clone()))));
         self.tombstones.insert(id, tombstone);
-    }
-
-    /// Begins anew after this node had left: the others have dropped it, and are added again.
-    pub(super) fn forget_everybody(&mut self, cx: &mut Cx<'_, Self>) {
-        for (id, member) in core::mem::take(&mut self.members) {
-            self.part(cx, &member);
-            cx.put(Row::Member(id, None));
-        }
-        self.reach.clear();
-        self.candidates.clear();
-        self.farewells.clear();
     }
 
     /// Makes room; a deletion goes before a peer's own farewell, which others may not have heard.
@@ -404,81 +423,5 @@ impl Cluster {
         };
         record.sign(&self.key);
         self.announcement = record;
-    }
-
-    // --- Farewells ---
-
-    fn begin_farewells(&mut self, cx: &mut Cx<'_, Self>) {
-        let now = cx.now().mono;
-        for (id, member) in &self.members {
-            if let Some(address) = member.host_addr()
-                && !is_member_banned(cx, member)
-            {
-                let farewell = Farewell {
-                    address,
-                    tries: 0,
-                    due: Some(now),
-                };
-                self.farewells.insert(*id, farewell);
-            }
-        }
-        self.bid_farewell(cx);
-    }
-
-    /// Tells whoever is to be told by now.
-    pub(super) fn bid_farewell(&mut self, cx: &mut Cx<'_, Self>) {
-        let now = cx.now().mono;
-        let timeout = cx.config().cluster.call_timeout;
-        let record = std::sync::Arc::new(self.announcement.clone());
-        // Who was banned since then is not called any more.
-        let (bans, wall) = (&cx.commons().bans, cx.now().wall);
-        self.farewells.retain(|peer, farewell| {
-            let member = self.members.get(peer);
-            let banned = member.is_some_and(|member| is_member_banned(cx, member));
-            !banned && !bans.covers(wall, &BanKey::of_address(&farewell.address))
-        });
-        for (peer, farewell) in &mut self.farewells {
-            if farewell.due.is_some_and(|due| due <= now) {
-                farewell.due = None;
-                let to = endpoint(farewell.address.clone());
-                let request = Request::Deactivate(record.clone());
-                cx.call(to, request, timeout, Then::Farewell { peer: *peer });
-            }
-        }
-        self.arm_farewell(cx);
-    }
-
-    /// Retries come after one, two and four seconds; whoever is away even then hears by gossip.
-    pub(super) fn bade_farewell(
-        &mut self,
-        cx: &mut Cx<'_, Self>,
-        peer: PeerId,
-        result: Result<Answer, CallError>,
-    ) {
-        let heard = result.is_ok_and(|answer| {
-            matches!(
-                answer.response,
-                rooms::Response::Cluster(Response::Applied(_))
-            )
-        });
-        let Some(farewell) = self.farewells.get_mut(&peer) else {
-            return;
-        };
-        if heard || farewell.tries >= FAREWELLS_MAX {
-            self.farewells.remove(&peer);
-            return;
-        }
-        let wait = Duration::from_secs(1 << farewell.tries);
-        farewell.tries += 1;
-        farewell.due = Some(cx.now().mono + wait);
-        self.arm_farewell(cx);
-    }
-
-    fn arm_farewell(&self, cx: &mut Cx<'_, Self>) {
-        let next = self.farewells.values().filter_map(|it| it.due).min();
-        if let Some(next) = next {
-            let after = next.since(cx.now().mono);
-            cx.arm(Timer::Farewell, after);
-        }
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! The room decides whose tokens hold (`tokens.rs`, `credentials.rs`), who is in the cluster
 //! (`membership.rs`), how nodes convince each other (`handshake.rs`, `joining.rs`), what they make
-//! of what they hear (`gossip.rs`) and which licence there is (`licence.rs`). Rule: cluster API.
+//! of what they hear (`gossip.rs`), how they leave (`farewell.rs`) and which licence there is
+//! (`licence.rs`). Rule: cluster API.
 
 pub mod credentials;
 pub mod failure;
+mod farewell;
 pub mod gossip;
 pub mod handshake;
 pub mod http;
@@ -37,8 +39,9 @@ pub use types::{
 
 use credentials::SharedCredential;
 use failure::{BUSY, FORBIDDEN, Failure, UNAUTHORIZED};
+use farewell::Farewell;
 use joining::{Candidate, Courtship};
-use membership::{Farewell, Reach};
+use membership::Reach;
 use record::Record;
 
 use crate::commons::Notice;
@@ -146,7 +149,8 @@ impl Room for Cluster {
 
     fn start(&mut self, cx: &mut Cx<'_, Self>) {
         let address = cx.config().cluster.address.to_string();
-        if self.own.address != address {
+        // Who has left said its last words.
+        if self.own.left_s.is_none() && self.own.address != address {
             self.own.address = address;
             self.own.version += 1;
             self.put_own(cx);
@@ -220,6 +224,7 @@ impl Room for Cluster {
             | Then::Learned { .. }
             | Then::Licensed { .. }
             | Then::Relicensed { .. }
+            | Then::Reminded { .. }
             | Then::Welcomed { .. } => unreachable!("checks are not calls"),
         }
     }
@@ -246,6 +251,11 @@ impl Room for Cluster {
             } => self.learned(cx, id, &digest, (checked, credential), &good),
             Then::Licensed { id, bootstrap } => self.licensed(cx, id, bootstrap, all),
             Then::Relicensed { id, licence } => self.relicensed(cx, id, &licence, all),
+            Then::Reminded {
+                id,
+                question,
+                record,
+            } => self.reminded(cx, id, &question, &record, all),
             Then::Welcomed { peer, welcome } => self.welcomed(cx, peer, &welcome, all),
             Then::Farewell { .. }
             | Then::Gossiped { .. }

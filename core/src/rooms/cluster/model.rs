@@ -191,7 +191,7 @@ impl Model {
         }
         self.hello = hello.number;
         let deleted = self.gone.get(&hello.to);
-        if hello.why == Why::Discovery && deleted.is_some_and(|gone| gone.record.is_active()) {
+        if hello.why == Why::Discovery && deleted.is_some_and(Tombstone::is_deletion) {
             return Err(format!("{} was deleted, and is looked for", hello.to));
         }
         let asked_for = |asked: &Asked| {
@@ -254,7 +254,7 @@ impl Model {
         match row.clone() {
             Row::Bought(bought) => {
                 changed.licence = at;
-                if let Some(bought) = bought {
+                if let Some(bought) = bought.filter(|_| self.settings.licence.is_developers()) {
                     self.licence = bought.licence;
                 }
             }
@@ -299,7 +299,14 @@ impl Model {
         now: Now,
         rows: impl Iterator<Item = &'a Row> + Clone,
     ) -> Result<(), String> {
-        let result = rows.clone().try_for_each(|row| self.may_write(now, row));
+        let mut buried = BTreeSet::new();
+        for row in rows.clone() {
+            if let Row::Tombstone(id, Some(_)) = row {
+                buried.insert(*id);
+            }
+        }
+        let mut all = rows.clone();
+        let result = all.try_for_each(|row| self.may_write(now, row, &buried));
         for row in rows {
             self.keep(row);
         }

@@ -22,7 +22,7 @@ use super::licence::SignedLicence;
 use super::record::Record;
 use super::*;
 use crate::commons::bans::BanKey;
-use crate::config::cluster::{ClusterSecret, FixedClient, FixedToken};
+use crate::config::cluster::{ClusterSecret, FixedClient, FixedToken, Licence};
 use crate::rows::Record as _;
 use crate::scripted::{
     Script, World, addr, answer, ban, calls, config, events, operator, peer_caller, responses,
@@ -168,6 +168,25 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
+/// Adds node `to` at node `from` under this name; the answer comes later.
+fn add_named(world: &mut World, from: usize, to: usize, name: &str) -> RequestId {
+    let address = addr(u8::try_from(to + 1).expect("few nodes"));
+    let name = Some(name.to_owned());
+    let request = Request::AddPeer(Ok(AddPeer { address, name }));
+    world.ask_as(from, bearing(ADMIN), request.into())
+}
+
+/// A node starts again with its key and without anything that it remembered.
+fn lose_disk(world: &mut World, node: usize) {
+    let (config, now) = {
+        let script = &world.nodes[node];
+        (script.node.config().as_ref().clone(), script.now)
+    };
+    world.nodes[node] = Script::new(config);
+    world.nodes[node].now = now;
+    world.answers.clear();
+}
+
 /// Nothing is kept in memory that is not on disk, nor the other way round.
 fn check_disks(world: &World) {
     for script in &world.nodes {
@@ -186,6 +205,8 @@ fn banned_peer_is_out_of_sight_and_not_heard() {
         other => panic!("{other:?}"),
     };
     assert_eq!(count(&mut world), 1);
+    let status = at_once(&mut world, 0, Request::Status);
+    assert_eq!(status, Response::Status(Vec::new()));
     let one = Request::Peer(Some(peer_id(&world, 1)));
     assert_eq!(code(&at_once(&mut world, 0, one)), Some(Code::NotFound));
     let before = world.log.len();

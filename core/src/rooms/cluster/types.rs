@@ -157,7 +157,7 @@ pub enum Malformed {
     Name,
     /// Not a JSON object.
     NotJson,
-    /// `scopes` is not a list of scopes, or an empty one.
+    /// `scopes` is not a list of scopes.
     Scopes,
 }
 
@@ -489,6 +489,15 @@ pub enum Then {
         /// Whether the shared credential's signature was checked.
         credential: bool,
     },
+    /// What this node is said to have said before it lost its disk is checked.
+    Reminded {
+        /// Who is owed the answer.
+        id: RequestId,
+        /// The message that was asked with.
+        question: Arc<Digest>,
+        /// The announcement.
+        record: Arc<Record>,
+    },
     /// The licence that is to replace another is checked.
     Relicensed {
         /// Who is owed the answer.
@@ -539,10 +548,21 @@ pub struct Member {
 pub struct Tombstone {
     /// The peer's newest announcement; not active, if the peer itself has left.
     pub record: Record,
+    /// Whether it was deleted here before it left.
+    #[serde(default)]
+    pub deleted: bool,
     /// The number of its last handshake.
     pub hello: u64,
     /// When it went, in seconds since the Unix epoch.
     pub since_s: u64,
+}
+
+impl Tombstone {
+    /// Whether an operator deleted the peer, so that it comes back only if it is added.
+    #[must_use]
+    pub const fn is_deletion(&self) -> bool {
+        self.deleted || self.record.is_active()
+    }
 }
 
 /// What a node keeps of itself in its cluster.

@@ -315,13 +315,14 @@ impl Store {
         missing
     }
 
-    /// Hashes of the branch with the most work, ever further apart, by which another node finds where
-    /// ours and its chain part.
-    pub(super) fn locator(&self, max: usize) -> Vec<Hash> {
-        let best = self.best_header();
+    /// Hashes of the branch up to `from`, or of the one with the most work, ever further apart. By these
+    /// another node finds where that branch and its chain part.
+    pub(super) fn locator(&self, from: Option<Hash>, max: usize) -> Vec<Hash> {
+        let from = from.and_then(|hash| self.header(&hash));
+        let from = from.unwrap_or_else(|| self.best_header());
         let mut hashes = Vec::new();
-        let (mut due, mut step) = (best.height(), 1);
-        let mut at = best.hash();
+        let (mut due, mut step) = (from.height(), 1);
+        let mut at = from.hash();
         // Beside the main chain every header must be passed, in it heights are enough.
         while let Some(side) = self.side.get(&at) {
             if side.header.height() <= due && hashes.len() + 2 < max {

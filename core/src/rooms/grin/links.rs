@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use peerage_mw::Hash;
+
 use crate::commons::address::HostAddr;
 use crate::ids::Fingerprint;
 use crate::input::PeerCert;
@@ -38,6 +40,8 @@ pub(super) struct Link {
     pub(super) hollow: u64,
     /// How often in a row it did not.
     pub(super) misses: u32,
+    /// The last header that it gave, and its work, if what follows that is to be asked for next.
+    pub(super) reached: Option<(Hash, u64)>,
     /// Until when it is not asked, because it did not give what it claims to have.
     pub(super) rests: Instant,
 }

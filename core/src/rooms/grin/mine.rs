@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use peerage_mw::{KeyIndex, Miner, Transaction};
+use peerage_mw::{self as mw, KeyIndex, Miner, Transaction};
 
 use super::Grin;
 use super::page::SyncState;
@@ -58,7 +58,11 @@ impl Grin {
             self.sync_state(),
             SyncState::Headers { .. } | SyncState::Bodies { .. }
         );
-        if self.import.is_some() || behind {
+        // Each block is dated a second after the one before at least, so a chain that grows faster runs
+        // ahead of the clock, until nobody would take the next block.
+        let (rules, tip) = (self.store.state().rules(), self.store.tip());
+        let ahead = mw::check_ahead(rules, tip, wall_secs(cx) - 1).is_err();
+        if self.import.is_some() || behind || ahead {
             // A block on an old one would be in vain.
             return self.arm_mine(cx);
         }

@@ -15,6 +15,8 @@
 //! The stateless half of every check, rewards and the search for proof of work are effects; see
 //! [`crate::work`]. Rules: grin as of release 4.1.1, consensus as of 5.5.2.
 
+#[cfg(any(test, feature = "testing"))]
+mod audit;
 mod book;
 mod chain;
 mod compact;
@@ -22,6 +24,7 @@ mod dandelion;
 #[cfg(any(test, feature = "testing"))]
 pub mod forge;
 pub mod http;
+mod item;
 mod judge;
 mod links;
 mod look;

@@ -2,14 +2,15 @@
 //! are promised; what is known of peers and which transactions wait, which are hints.
 //!
 //! Of a reorganisation all rows are in one commit, so a start finds one whole branch or the other.
-//! Blocks and transactions are consensus bytes behind a byte that names their chain. What is left of a
-//! block takes the block's place, and tells so in the same byte.
+//! Blocks and transactions are consensus bytes behind a byte that names their chain and one that names
+//! their format. What is left of a block takes the block's place, and tells so in the first of these.
 
 use std::sync::Arc;
 
-use peerage_mw::{Block, Chain, Format, Hash, Remains, Rules, Transaction};
+use peerage_mw::{Block, Chain, Hash, Remains, Rules, Transaction};
 use serde::{Deserialize, Serialize};
 
+use super::item;
 use crate::commons::address::HostAddr;
 use crate::rows::{Record, RowError, VALUE_VERSION, from_json_value, json_value, payload};
 
@@ -102,16 +103,12 @@ impl Record for Row {
     fn value(&self) -> Option<Vec<u8>> {
         match self {
             Self::Block(_, value) => value.as_ref().map(|stored| {
-                let bytes = stored.block.encode(Format::V3);
-                of_chain(
-                    stored.chain,
-                    &bytes.expect("every block has a third format"),
-                )
+                let bytes = item::write(|format| stored.block.encode(format));
+                of_chain(stored.chain, &bytes)
             }),
             Self::Peer(_, value) => value.as_ref().map(json_value),
             Self::Pending(_, value) => value.as_ref().map(|stored| {
-                let bytes = stored.transaction.encode(Format::V3);
-                let bytes = bytes.expect("every transaction has a third format");
+                let bytes = item::write(|format| stored.transaction.encode(format));
                 of_chain(stored.chain, &bytes)
             }),
             Self::Remains(_, stored) => {
@@ -146,7 +143,7 @@ impl Record for Row {
                     return decode_remains(height, value);
                 }
                 let (chain, bytes) = chain_of(table, value)?;
-                let block = Block::decode(&Rules::of(chain), Format::V3, bytes);
+                let block = item::read(&Rules::of(chain), bytes, Block::decode);
                 let block = block.map_err(|error| damaged(table, &error))?;
                 if block.header().height() != height {
                     return Err(damaged_key);
@@ -164,7 +161,7 @@ impl Record for Row {
             }
             PENDING => {
                 let (chain, bytes) = chain_of(table, value)?;
-                let transaction = Transaction::decode(&Rules::of(chain), Format::V3, bytes);
+                let transaction = item::read(&Rules::of(chain), bytes, Transaction::decode);
                 let transaction = transaction.map_err(|error| damaged(table, &error))?;
                 let digest = transaction.digest();
                 if field != digest.as_bytes() {

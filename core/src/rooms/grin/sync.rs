@@ -54,11 +54,12 @@ impl Grin {
         let links = self.links.iter();
         let ready =
             links.filter(|(_, link)| link.work > work && link.busy == 0 && link.rests <= now);
-        let Some((addr, _)) = ready.max_by_key(|(_, link)| link.work) else {
+        let Some((addr, link)) = ready.max_by_key(|(_, link)| link.work) else {
             return;
         };
         let addr = addr.clone();
-        let locator: Arc<[Hash]> = self.store.locator(GRIN_LOCATOR_MAX).into();
+        let from = link.reached.map(|(hash, _)| hash);
+        let locator: Arc<[Hash]> = self.store.locator(from, GRIN_LOCATOR_MAX).into();
         self.sync.headers_of = Some(addr.clone());
         self.hold(&addr);
         let to = self.endpoint(cx, &addr);
@@ -123,6 +124,22 @@ impl Grin {
         }
     }
 
+    /// Remembers where a peer's headers are to be asked for next. Tells whether that is further than
+    /// before.
+    ///
+    /// A page of a branch that parts from ours far below may end before it has as much work as ours.
+    /// Asked by our best header alone, the peer would give the same page for ever.
+    fn reach(&mut self, addr: &HostAddr, last: &Header) -> bool {
+        let best = self.store.best_header().total_difficulty();
+        let Some(link) = self.links.get_mut(addr) else {
+            return false;
+        };
+        let work = last.total_difficulty();
+        let further = link.reached.is_none_or(|(_, before)| before < work);
+        link.reached = (further && work < best).then(|| (last.hash(), work));
+        further
+    }
+
     /// Does not ask a peer for a while, because it did not give what it claims to have. Tells whether
     /// that has happened too often.
     pub(super) fn rest(&mut self, cx: &mut Cx<'_, Self>, addr: &HostAddr) -> bool {
@@ -159,7 +176,7 @@ impl Grin {
                 ..
             }) if it.len() <= GRIN_HEADERS_MAX => (it, cert),
             Ok(_) | Err(_) => {
-                self.headers_done(cx, &of, false);
+                self.headers_done(cx, &of, None);
                 return self.doubt(cx, &of);
             }
         };
@@ -175,7 +192,10 @@ impl Grin {
             .cloned()
             .collect();
         if news.is_empty() {
-            return self.headers_done(cx, &of, false);
+            // Known ones lead on as long as they are of a branch that has not caught up with ours.
+            let work = self.store.best_header().total_difficulty();
+            let last = headers.last().filter(|it| it.total_difficulty() < work);
+            return self.headers_done(cx, &of, last);
         }
         let jobs = news.iter().cloned().map(Job::Header).collect();
         let work = Work::Check {
@@ -203,19 +223,22 @@ impl Grin {
         let Done::Checked(verdicts) = done else {
             unreachable!("a check was asked for");
         };
-        let mut added = false;
+        let mut last = None;
         for (header, verdict) in headers.iter().zip(verdicts.iter()) {
             if let Err(fault) = verdict {
                 self.refuse_header(cx, from, header, &fault.to_string());
                 break;
             }
             match self.place_header(cx, from, header) {
-                true => added = true,
+                true => last = Some(header),
                 false => break,
             }
         }
         if let Some(who) = from.peer() {
-            self.headers_done(cx, &who.addr, added);
+            if last.is_some() {
+                self.praise(&who.addr);
+            }
+            self.headers_done(cx, &who.addr, last);
         }
     }
 
@@ -252,12 +275,12 @@ impl Grin {
         }
     }
 
-    fn headers_done(&mut self, cx: &mut Cx<'_, Self>, of: &HostAddr, added: bool) {
+    /// What a peer was asked for is there up to `last`, and has its place. If that is no further than
+    /// before, the peer is not asked for a while.
+    fn headers_done(&mut self, cx: &mut Cx<'_, Self>, of: &HostAddr, last: Option<&Header>) {
         self.sync.headers_of = None;
         self.let_go(of);
-        if added {
-            self.praise(of);
-        } else {
+        if !last.is_some_and(|last| self.reach(of, last)) {
             self.rest(cx, of);
         }
         self.sync(cx);

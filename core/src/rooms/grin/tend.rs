@@ -107,7 +107,9 @@ impl Grin {
         let heard = some.chain(all).filter(|peer| !peer.is_banned());
         let heard = heard.map(|peer| &peer.info.address);
         let linked_before = self.book.iter().filter(|(addr, record)| {
-            let banned = || cx.commons().bans.covers(wall, &BanKey::of_address(addr));
+            // By its address, or by what it is known to hold.
+            let known = || peers.find(addr).is_some_and(|(_, peer)| peer.is_banned());
+            let banned = || cx.commons().bans.covers(wall, &BanKey::of_address(addr)) || known();
             record.last_connected > 0 && !record.defunct && !banned()
         });
         let linked_before = linked_before.map(|(addr, _)| addr);
@@ -288,6 +290,7 @@ impl Grin {
             checks: before.as_ref().map_or(0, |link| link.checks),
             hollow: before.as_ref().map_or(0, |link| link.hollow),
             misses: before.as_ref().map_or(0, |link| link.misses),
+            reached: before.as_ref().and_then(|link| link.reached),
             rests: before
                 .as_ref()
                 .map_or_else(|| cx.now().mono, |link| link.rests),

@@ -91,7 +91,7 @@ impl Model {
             }
             (Request::Status, Response::Status(peers)) => {
                 let shown: BTreeSet<PeerId> = peers.iter().map(|peer| peer.peer_id).collect();
-                self.same(asked, &shown, &|_| Some(false))
+                self.same(asked, &shown, &hidden)
             }
             (Request::Gossip(question), said) => self.judge_gossip(asked, question, said),
             (Request::Handshake(hello), Response::Welcome(welcome)) => {
@@ -394,7 +394,6 @@ impl Model {
             .iter()
             .filter(|(_, gone)| !gone.record.is_active());
         here.extend(left.map(|(id, _)| *id));
-        here.remove(&from);
         let differ = told
             .symmetric_difference(&here)
             .find(|id| !self.may_have_changed(asked, **id));

@@ -6,6 +6,8 @@
     reason = "a request is the one that is looked for, or another"
 )]
 
+use std::collections::BTreeSet;
+
 use super::{Asked, Model};
 use crate::ids::PeerId;
 use crate::limits::{MEMBERS_MAX, TOMBSTONES_MAX};
@@ -13,17 +15,24 @@ use crate::rooms::cluster::credentials::SharedCredential;
 use crate::rooms::cluster::handshake::Why;
 use crate::rooms::cluster::licence::SignedLicence;
 use crate::rooms::cluster::record::Record;
-use crate::rooms::cluster::types::{Bought, Credential, Member, Own, Request, Row, Tombstone};
+use crate::rooms::cluster::types::{
+    AddPeer, Bought, Credential, Member, Own, Request, Row, Tombstone,
+};
 use crate::time::Now;
 
 impl Model {
     /// # Errors
     /// Why the row must not be written with the input at hand.
-    pub(super) fn may_write(&self, now: Now, row: &Row) -> Result<(), String> {
+    pub(super) fn may_write(
+        &self,
+        now: Now,
+        row: &Row,
+        buried: &BTreeSet<PeerId>,
+    ) -> Result<(), String> {
         match row {
             Row::Bought(bought) => self.may_buy(bought.as_ref()),
             Row::Credential(client, own) => self.may_have_credential(client, own.as_ref()),
-            Row::Member(id, None) => self.may_forget(*id),
+            Row::Member(id, None) => self.may_forget(*id, buried.contains(id)),
             Row::Member(id, Some(member)) => match self.members.get(id) {
                 None => self.may_join(*id, member),
                 Some(before) => self.may_change(*id, before, member),
@@ -76,18 +85,13 @@ impl Model {
         wanted.then_some(()).ok_or(told)
     }
 
-    fn may_forget(&self, id: PeerId) -> Result<(), String> {
-        let deleted = self.wants(|request| match request {
-            Request::DeletePeer(which) => *which == Some(id),
-            // Whoever comes back after it has left begins anew.
-            Request::Bootstrap(Ok(_)) => true,
-            _ => false,
-        });
-        // A farewell is looked at with the tombstone that it leaves.
-        if deleted || !self.proven.is_empty() {
+    fn may_forget(&self, id: PeerId, buried: bool) -> Result<(), String> {
+        // Whoever comes back after it has left begins anew. All else leaves a tombstone, and is
+        // looked at with that.
+        if buried || self.wants(|request| matches!(request, Request::Bootstrap(Ok(_)))) {
             Ok(())
         } else {
-            Err(format!("{id} is forgotten, and nobody asked for it"))
+            Err(format!("{id} is forgotten, and nothing is kept of it"))
         }
     }
 
@@ -96,6 +100,13 @@ impl Model {
             // It comes back, which is looked at with its row, or there is no more room.
             return Ok(());
         };
+        if let Some(before) = self
+            .gone
+            .get(&id)
+            .filter(|_| !self.members.contains_key(&id))
+        {
+            return self.may_remember_departure(before, gone);
+        }
         let Some(member) = self.members.get(&id) else {
             return Err(format!("{id} is remembered as gone, and was never here"));
         };
@@ -105,12 +116,34 @@ impl Model {
         if gone.hello != member.hello {
             return Err(format!("the last handshake with {id} is forgotten"));
         }
-        if gone.record.is_active() {
-            return (gone.record == member.record)
+        if gone.deleted != gone.record.is_active() {
+            return Err(format!("{id} was deleted and left at once"));
+        }
+        if gone.deleted {
+            let asked = self.wants(
+                |request| matches!(request, Request::DeletePeer(which) if *which == Some(id)),
+            );
+            return (asked && gone.record == member.record)
                 .then_some(())
-                .ok_or_else(|| format!("{id} is not remembered as it was"));
+                .ok_or_else(|| format!("{id} is deleted as another, or nobody asked for it"));
         }
         self.newer(&member.record, &gone.record)
+    }
+
+    /// Whoever is gone has left, too, and says so itself.
+    fn may_remember_departure(&self, before: &Tombstone, gone: &Tombstone) -> Result<(), String> {
+        let id = before.record.peer_id;
+        let record = gone.record.clone();
+        if gone.record.is_active()
+            || *gone
+                != (Tombstone {
+                    record,
+                    ..before.clone()
+                })
+        {
+            return Err(format!("{id} is remembered as gone in another way"));
+        }
+        self.newer(&before.record, &gone.record)
     }
 
     /// Whether a record may follow another of the same peer: later, and signed with the same key.
@@ -130,6 +163,9 @@ impl Model {
     /// A peer that was not in the cluster: it must have shaken hands, and lately.
     fn may_join(&self, id: PeerId, member: &Member) -> Result<(), String> {
         let record = &member.record;
+        if self.own.as_ref().is_some_and(|own| own.left_s.is_some()) {
+            return Err(format!("{id} joins a node that has left"));
+        }
         if record.peer_id != id || id == self.settings.peer_id || record.public_key == self.key {
             return Err(format!("{id} joins as somebody else"));
         }
@@ -155,7 +191,7 @@ impl Model {
         if said_to_have_left.is_some_and(|gone| record.version <= gone.record.version) {
             return Err(format!("{id} has left, and comes back without saying so"));
         }
-        let deleted = before.is_some_and(|gone| gone.record.is_active());
+        let deleted = before.is_some_and(Tombstone::is_deletion);
         let last = before.map(|gone| gone.hello);
         let greeted = self.asked_for(|asked| match &asked.request {
             Request::Handshake(hello) => {
@@ -196,11 +232,17 @@ impl Model {
             }
             _ => false,
         });
+        // The operator's words come with the add, even if the peer came by itself meanwhile.
+        let added = |fits: &dyn Fn(&AddPeer) -> bool| {
+            self.wants(|request| matches!(request, Request::AddPeer(Ok(add)) if fits(add)))
+        };
+        let named = added(&|add| add.name.as_ref() == Some(&member.name));
         let fills = before.name.is_empty() && member.name == member.record.name;
-        if member.name != before.name && !renamed && !fills {
+        if member.name != before.name && !renamed && !named && !fills {
             return Err(format!("{id} is renamed, and nobody asked for it"));
         }
-        let moved = member.address == member.record.address;
+        let moved = member.address == member.record.address
+            || added(&|add| add.address.to_string() == member.address);
         if member.address != before.address && !moved && !self.courted.contains_key(&id) {
             return Err(format!("{id} is moved to where it never said to be"));
         }
@@ -228,6 +270,10 @@ impl Model {
         let (left, is_left) = (before.left_s.is_some(), own.left_s.is_some());
         if left != is_left && !(if is_left { leaves } else { returns }) {
             return Err("the node leaves or returns, and nobody asked for it".to_owned());
+        }
+        let called = |own: &Own| (own.address.clone(), own.name.clone());
+        if left && is_left && called(before) != called(own) {
+            return Err("the node has left, and still says something else".to_owned());
         }
         let says = |own: &Own| (own.address.clone(), own.name.clone(), own.left_s);
         if says(before) != says(own) && own.version == before.version {

@@ -115,6 +115,7 @@ fn joins(number: u8, hello: u64) -> Row {
 fn deletion(number: u8, hello: u64) -> Row {
     let gone = Tombstone {
         record: record(number, 1),
+        deleted: true,
         hello,
         since_s: 20,
     };
@@ -263,6 +264,33 @@ fn nobody_is_deleted_unless_somebody_who_may_asks_for_it() {
         &Request::DeletePeer(Some(peer(3))),
     );
     model.written(at(20), rows.iter()).expect_err("it may not");
+}
+
+#[test]
+fn nobody_is_forgotten_without_a_trace() {
+    let row = || Row::Member(peer(3), None);
+    let mut model = with_peer(3);
+    model.proven.insert([1; 64]);
+    write(&mut model, row()).expect_err("another's words prove nothing");
+    let mut model = with_peer(3);
+    let delete = Request::DeletePeer(Some(peer(3)));
+    ask(&mut model, 2, Some("admin"), &delete);
+    write(&mut model, row()).expect_err("the deletion is not remembered");
+}
+
+#[test]
+fn nobody_joins_who_has_left() {
+    let mut model = model(64);
+    model.keep(&Row::Own(Some(Own {
+        version: 2,
+        address: addr(1).to_string(),
+        name: String::new(),
+        left_s: Some(19),
+        cluster_id: peer(0).own_cluster(),
+        hello: 0,
+    })));
+    greet(&mut model, 1, &hello(3, 5, Why::Add), true);
+    write(&mut model, joins(3, 5)).expect_err("the node has left");
 }
 
 #[test]

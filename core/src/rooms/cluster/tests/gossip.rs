@@ -97,11 +97,108 @@ fn leaving_reaches_also_who_was_away() {
     world.apart.clear();
     assert!(world.until(secs(30), |world| !knows(world, 2, 0)));
     assert!(!world.until(secs(60), |world| knows(world, 1, 0) || knows(world, 2, 0)));
+    let before = world.nodes[0].exported();
     assert_eq!(code(&join(&mut world, 0, 1)), Some(Code::HandshakeFailed));
     assert_eq!(code(&join(&mut world, 1, 0)), Some(Code::HandshakeFailed));
+    assert_eq!(world.nodes[0].exported(), before, "it takes nobody in");
     let local = Request::Peers(Ok(Some(true)));
     assert!(matches!(at_once(&mut world, 0, local), Response::Peers(peers) if peers.len() == 1));
     check_disks(&world);
+}
+
+#[test]
+fn what_a_departed_node_says_stays_as_it_was() {
+    let mut world = world(2);
+    join(&mut world, 0, 1);
+    let left = at_once(&mut world, 0, Request::DeleteSelf);
+    let own = Some(peer_id(&world, 0));
+    let rename = |name: &str| Request::RenamePeer(own, Ok(Some(name.into())));
+    let refused = at_once(&mut world, 0, rename("first"));
+    assert_eq!(code(&refused), Some(Code::HandshakeFailed));
+    let same = at_once(&mut world, 0, rename(""));
+    assert!(matches!(same, Response::Peer { .. }), "{same:?}");
+    let mut config = world.nodes[0].node.config().as_ref().clone();
+    config.cluster.address = addr(7);
+    let mut moved = Script::restore(config, world.nodes[0].durable());
+    assert_eq!(ask(&mut moved, ADMIN, Request::DeleteSelf), left);
+}
+
+#[test]
+fn farewell_reaches_whom_the_leaving_node_had_deleted() {
+    let mut world = world(2);
+    join(&mut world, 0, 1);
+    let other = Some(peer_id(&world, 1));
+    at_once(&mut world, 0, Request::DeletePeer(other));
+    at_once(&mut world, 0, Request::DeleteSelf);
+    assert!(world.until(secs(30), |world| !knows(world, 1, 0)));
+    check_disks(&world);
+}
+
+#[test]
+fn farewell_of_a_deleted_peer_is_passed_on_and_the_deletion_stays() {
+    let mut world = world(3);
+    join(&mut world, 0, 1);
+    join(&mut world, 1, 2);
+    assert!(world.until(secs(20), all_know_all));
+    let gone = peer_id(&world, 0);
+    at_once(&mut world, 1, Request::DeletePeer(Some(gone)));
+    world.apart.insert((0, 2));
+    at_once(&mut world, 0, Request::DeleteSelf);
+    world.until(secs(1), |_| false);
+    world.down.insert(0);
+    assert!(world.until(secs(30), |world| !knows(world, 2, 0)));
+    let remembered = &room(&world, 1).tombstones[&gone];
+    assert!(!remembered.record.is_active() && remembered.is_deletion());
+    check_disks(&world);
+}
+
+#[test]
+fn node_that_lost_its_disk_goes_on_from_what_it_once_said() {
+    let mut world = world(2);
+    join(&mut world, 0, 1);
+    let own = Some(peer_id(&world, 0));
+    let name = Request::RenamePeer(own, Ok(Some("first".into())));
+    at_once(&mut world, 0, name);
+    world.until(secs(15), |_| false);
+    lose_disk(&mut world, 0);
+    assert!(world.until(secs(30), |world| knows(world, 0, 1)));
+    world.until(secs(15), |_| false);
+    let said = &room(&world, 0).announcement;
+    assert_eq!((said.version, said.name.as_str()), (3, ""));
+    assert_eq!(room(&world, 1).members[&peer_id(&world, 0)].record, *said);
+    at_once(&mut world, 0, Request::DeleteSelf);
+    assert!(world.until(secs(30), |world| !knows(world, 1, 0)));
+    check_disks(&world);
+}
+
+#[test]
+fn node_that_left_before_it_heard_what_it_once_said_is_believed() {
+    let mut world = world(2);
+    join(&mut world, 0, 1);
+    let own = Some(peer_id(&world, 0));
+    let name = Request::RenamePeer(own, Ok(Some("first".into())));
+    at_once(&mut world, 0, name);
+    world.until(secs(15), |_| false);
+    lose_disk(&mut world, 0);
+    // The farewell has the number of what the other side knows already.
+    let left = at_once(&mut world, 0, Request::DeleteSelf);
+    assert!(matches!(left, Response::Deactivated(it) if it.version == 2));
+    assert!(world.until(secs(30), |world| !knows(world, 1, 0)));
+}
+
+#[test]
+fn peer_is_met_again_where_its_operator_said_it_is() {
+    let mut world = World::new(2, |node, config| {
+        tokens(config);
+        if node == 1 {
+            config.cluster.address = addr(9);
+        }
+    });
+    assert_eq!(join(&mut world, 0, 1).status(), 201);
+    lose_disk(&mut world, 1);
+    assert!(world.until(secs(30), |world| knows(world, 1, 0)));
+    let known = &room(&world, 0).members[&peer_id(&world, 1)];
+    assert_eq!(known.address, addr(2).to_string());
 }
 
 /// What node 0 of two says when it leaves, and both.

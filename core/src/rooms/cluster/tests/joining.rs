@@ -127,6 +127,113 @@ fn lost_welcome_is_repaired_by_gossip() {
 }
 
 #[test]
+fn name_may_come_with_the_add() {
+    let name = |world: &World, node: usize, other: usize| {
+        let id = peer_id(world, other);
+        room(world, node).members[&id].name.clone()
+    };
+    // Two that cross.
+    let mut both = world(2);
+    let ids = [
+        (0, add_named(&mut both, 0, 1, "second")),
+        (1, add_named(&mut both, 1, 0, "first")),
+    ];
+    for (node, id) in ids {
+        settle(&mut both, node, id);
+    }
+    assert_eq!(name(&both, 0, 1), "second");
+    assert_eq!(name(&both, 1, 0), "first");
+    check_disks(&both);
+    // The other side's own hello comes before the answer to ours is given up; it tells of another
+    // address.
+    let mut lost = World::new(2, |node, config| {
+        tokens(config);
+        if node == 1 {
+            config.cluster.address = addr(9);
+        }
+    });
+    let id = add_named(&mut lost, 0, 1, "second");
+    let hello =
+        |it: &(usize, usize, crate::Request)| it.0 == 0 && it.2.name() == "cluster_handshake";
+    assert!(lost.until(secs(5), |world| world.log.iter().any(hello)));
+    lost.lose_answers = 1;
+    let answer = settle(&mut lost, 0, id);
+    let Response::Peer { peer, added: true } = &answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!((peer.name.as_str(), &peer.address), ("second", &addr(2)));
+    assert_eq!(name(&lost, 0, 1), "second");
+    check_disks(&lost);
+    // One that the peer gave itself since fills an empty one.
+    let mut again = world(2);
+    join(&mut again, 0, 1);
+    let ids = [0, 1].map(|node| Some(peer_id(&again, node)));
+    at_once(&mut again, 1, Request::DeletePeer(ids[0]));
+    let rename = Request::RenamePeer(ids[1], Ok(Some("itself".into())));
+    at_once(&mut again, 1, rename);
+    assert_eq!(join(&mut again, 1, 0).status(), 201);
+    assert_eq!(name(&again, 0, 1), "itself");
+}
+
+/// Tells node 1 of two peers that are joined what its peer, node 0, says of another.
+fn tell(world: &mut World, record: &Record) {
+    let mut digest = Digest {
+        from: peer_id(world, 0),
+        to: peer_id(world, 1),
+        nonce: 1,
+        cluster_id: room(world, 0).own.cluster_id,
+        records: vec![record.clone()],
+        credential: None,
+        signature: [0; 64],
+    };
+    digest.sign(&SigningKey::from_bytes(&[1; 32]));
+    let request = Request::Gossip(Arc::new(digest));
+    world.ask_as(1, peer_caller(1), request.into());
+}
+
+#[test]
+fn add_that_meets_a_discovery_has_its_name() {
+    let mut world = world(3);
+    join(&mut world, 0, 1);
+    let about = room(&world, 2).announcement.clone();
+    let id = add_named(&mut world, 1, 2, "third");
+    tell(&mut world, &about);
+    let hello =
+        |it: &&(usize, usize, crate::Request)| it.1 == 2 && it.2.name() == "cluster_handshake";
+    let answer = settle(&mut world, 1, id);
+    assert!(
+        matches!(&answer, Response::Peer { peer, added: true } if peer.name == "third"),
+        "{answer:?}"
+    );
+    assert_eq!(world.log.iter().filter(hello).count(), 1);
+    check_disks(&world);
+}
+
+#[test]
+fn add_has_its_turn_after_a_discovery_that_fails() {
+    let mut world = world(3);
+    join(&mut world, 0, 1);
+    // Somebody says that the peer is where nobody ever answers.
+    let mut about = room(&world, 2).announcement.clone();
+    about.address = addr(1).to_string();
+    world.lose_answers = 1;
+    tell(&mut world, &about);
+    world.until(Duration::from_millis(2), |_| false);
+    assert_eq!(world.lose_answers, 0);
+    let first = add_named(&mut world, 1, 2, "third");
+    let second = add_named(&mut world, 1, 2, "another");
+    let answer = settle(&mut world, 1, first);
+    let Response::Peer { peer, added: true } = &answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!((peer.name.as_str(), &peer.address), ("third", &addr(3)));
+    let late = settle(&mut world, 1, second);
+    assert_eq!(code(&late), Some(Code::AlreadyExists));
+    assert!(knows(&world, 2, 1));
+    check_disks(&world);
+}
+
+#[test]
 fn shared_secret_must_fit_on_both_sides() {
     for ours_knows in [true, false] {
         let mut world = World::new(2, |node, config| {

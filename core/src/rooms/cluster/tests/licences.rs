@@ -183,3 +183,24 @@ fn who_has_left_can_come_back_with_a_new_bootstrap() {
     world.until(secs(3), |_| false);
     check_disks(&world);
 }
+
+#[test]
+fn licence_of_the_operator_comes_before_one_that_was_handed_in() {
+    let id = |config: &Config| {
+        let licence = Licence {
+            id: "lic_bought".into(),
+            ..Licence::default()
+        };
+        let rows = vec![Row::Bought(Some(Bought { licence })).into()];
+        let mut script = Script::restore(config.clone(), rows);
+        match ask(&mut script, ADMIN, Request::Licence) {
+            Response::Licence(licence) => licence.id,
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut config = config(1);
+    tokens(&mut config);
+    assert_eq!(id(&config), "lic_bought");
+    config.cluster.licence.id = "lic_given".into();
+    assert_eq!(id(&config), "lic_given");
+}

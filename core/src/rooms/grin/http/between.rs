@@ -16,9 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
-use peerage_mw::{
-    Block, Chain, DecodeError, FeaturesUnknown, Format, Hash, Header, Rules, Transaction,
-};
+use peerage_mw::{Block, Chain, Hash, Header, Rules, Transaction};
 use serde_json::Error;
 
 use super::Says;
@@ -27,6 +25,7 @@ use crate::limits::{
     GRIN_BLOCKS_MAX, GRIN_HEADERS_MAX, GRIN_HELLO_BYTES_MAX, GRIN_ITEM_BYTES_MAX, GRIN_LOCATOR_MAX,
     GRIN_TEXT_MAX,
 };
+use crate::rooms::grin::item;
 use crate::rooms::grin::types::{Between, Hello, Response};
 
 const HASH_BYTES: usize = 32;
@@ -74,7 +73,7 @@ pub(super) fn find(path: &str) -> Option<(Chain, Says)> {
 pub(super) fn read(chain: Chain, says: Says, body: &[u8]) -> Option<Between> {
     let rules = Rules::of(chain);
     let relay = |stem| {
-        let transaction = Arc::new(read_item(&rules, body, Transaction::decode)?);
+        let transaction = Arc::new(item::read(&rules, body, Transaction::decode).ok()?);
         Some(Between::Relay { stem, transaction })
     };
     match says {
@@ -99,7 +98,7 @@ pub(super) fn write(chain: Chain, between: &Between) -> Outgoing {
         }
         Between::Relay { stem, transaction } => {
             let says = if *stem { Says::Stem } else { Says::Transaction };
-            let body = write_item(|format| transaction.encode(format));
+            let body = item::write(|format| transaction.encode(format));
             (says, body)
         }
     };
@@ -135,7 +134,7 @@ pub(super) fn read_answer(
             (body.as_ref() == b"{}").then_some(Response::Done)
         }
         Between::Blocks(_) => {
-            let item = |bytes: &[u8]| read_item(&rules, bytes, Block::decode);
+            let item = |bytes: &[u8]| item::read(&rules, bytes, Block::decode).ok();
             read_list(body, GRIN_BLOCKS_MAX, item).map(Response::Blocks)
         }
         Between::Headers(_) => {
@@ -151,7 +150,7 @@ pub(super) fn write_blocks(blocks: &[Block]) -> Vec<u8> {
     write_list(
         blocks
             .iter()
-            .map(|block| write_item(|format| block.encode(format))),
+            .map(|block| item::write(|format| block.encode(format))),
     )
 }
 
@@ -181,31 +180,6 @@ fn read_hello(body: &[u8]) -> Option<Arc<Hello>> {
     ];
     let short = texts.iter().all(|text| text.len() <= GRIN_TEXT_MAX);
     short.then(|| Arc::new(hello))
-}
-
-fn read_item<T>(
-    rules: &Rules,
-    bytes: &[u8],
-    decode: impl FnOnce(&Rules, Format, &[u8]) -> Result<T, DecodeError>,
-) -> Option<T> {
-    let (format, bytes) = bytes.split_first()?;
-    let format = match format {
-        2 => Format::V2,
-        3 => Format::V3,
-        _ => return None,
-    };
-    decode(rules, format, bytes).ok()
-}
-
-fn write_item(encode: impl Fn(Format) -> Result<Vec<u8>, FeaturesUnknown>) -> Vec<u8> {
-    let (format, bytes) = match encode(Format::V2) {
-        Ok(bytes) => (2, bytes),
-        Err(FeaturesUnknown) => {
-            let bytes = encode(Format::V3);
-            (3, bytes.expect("the third format needs no features"))
-        }
-    };
-    [&[format], bytes.as_slice()].concat()
 }
 
 fn read_list<T>(

@@ -86,8 +86,8 @@ fn of_nodes(head: &Head<'_>) -> Option<Result<Routed<Route>, Reply>> {
     Some(Ok(Routed::with_body_of(route, says.body_max())))
 }
 
-pub(crate) fn too_large(declared: Option<u64>) -> Reply {
-    Reply::too_large(declared)
+pub(crate) fn too_large(_: Option<u64>) -> Reply {
+    Reply::plain(413, "the body is too large")
 }
 
 pub(crate) fn decode(_: &Site, route: Route, body: Bytes) -> Result<Request, Reply> {

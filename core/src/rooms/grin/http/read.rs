@@ -186,8 +186,9 @@ fn ranges(what: &str, query: Option<&str>) -> Result<Ask, Refused> {
     }
 }
 
+/// Clients see this name, the original's, in errors.
 #[derive(Deserialize)]
-struct PushBody {
+struct TxWrapper {
     tx_hex: String,
 }
 
@@ -211,7 +212,7 @@ pub(super) fn push(target: String, fluff: bool, body: Bytes) -> Ask {
 
 fn read_pushed(body: &[u8]) -> Result<Transaction, String> {
     // Read as a stream, because that decides which column an error names.
-    let body: Result<PushBody, _> = serde_json::from_reader(body);
+    let body: Result<TxWrapper, _> = serde_json::from_reader(body);
     let body = body.map_err(|error| format!("Invalid request body: {error}"))?;
     let bytes = from_hex(&body.tx_hex).map_err(|text| format!("Bad request: {text}"))?;
     let rules = Rules::automated_testing();

@@ -7,7 +7,7 @@ use peerage_mw::{Block, Format, Rules};
 use serde_json::Value;
 
 use super::{
-    ask, between, block_of, calls, chain, commitment_name, events, fork, greet, hash_name,
+    RULES, ask, between, block_of, calls, chain, commitment_name, events, fork, greet, hash_name,
     long_and_heavy, node_with, refusals, show, started, tip,
 };
 use crate::limits::GRIN_APPLY_MAX;
@@ -16,7 +16,7 @@ use crate::rooms;
 use crate::rooms::grin::types::{Ask, Between, Event, Name, Request, Response};
 use crate::rows::Record as _;
 use crate::scripted::{Script, addr, ban, config, operator};
-use crate::time::Duration;
+use crate::time::{Duration, WallTime};
 use crate::{Caller, Input, Node, Output, Secret, Seed};
 
 #[test]
@@ -340,7 +340,7 @@ fn a_swapped_body_does_not_spoil_the_true_block() {
         .encode(Format::V3)
         .expect("every block has a third format");
     bytes.extend(&other[blocks[29].header().encode().len()..]);
-    let swapped = Block::decode(&super::RULES, Format::V3, &bytes).expect("a block by its looks");
+    let swapped = Block::decode(&RULES, Format::V3, &bytes).expect("a block by its looks");
     assert_eq!(swapped.hash(), blocks[30].hash());
     let outputs = offer(&mut script, 2, &swapped);
     assert_eq!(refusals(&outputs).len(), 1);
@@ -401,4 +401,22 @@ fn callers_without_the_secret_are_told_nothing() {
         between(&mut script, 2, Between::Headers(Arc::new([]))).len(),
         0
     );
+}
+
+/// A chain whose blocks follow each other faster than seconds do is ahead of the clock. What is mined on
+/// it must wait until others would take it.
+#[test]
+fn nothing_is_mined_that_is_dated_too_far_ahead() {
+    let blocks = chain();
+    let last = blocks[30].header().timestamp();
+    let mut config = config(1);
+    config.grin.import = Some(blocks);
+    config.grin.mine = Some(Duration::from_secs(5));
+    let mut script = started(config);
+    let last = u64::try_from(last).expect("after 1970");
+    script.now.wall = WallTime::from_secs(last - RULES.future_limit_secs - 60);
+    let outputs = script.advance(Duration::from_secs(60));
+    assert_eq!(events(&outputs), []);
+    script.advance(Duration::from_secs(10));
+    assert!(tip(&mut script).height > 30);
 }

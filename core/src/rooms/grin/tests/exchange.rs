@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use peerage_mw::Block;
+use peerage_mw::{Block, Hash};
 
-use super::{chain, fork, long_and_heavy, tip};
+use super::liars::linked_node;
+use super::{calls, chain, fork, greet, hello, long_and_heavy, tip};
 use crate::rooms::grin::page::{LinkPage, PeerPage};
-use crate::rooms::grin::types::{Ask, Request, Response};
+use crate::rooms::grin::types::{Ask, Between, Request, Response};
 use crate::rooms::{self, Row};
 use crate::rows::Record as _;
 use crate::scripted::{World, addr, ban, info, operator, unban};
@@ -101,6 +102,42 @@ fn three_nodes_agree_on_the_branch_with_the_most_work() {
     }
     world.until(Duration::from_secs(3), |_| false);
     assert_durable(&world);
+}
+
+/// A branch may part so far below that a page of its headers ends before they have as much work as our
+/// own chain. Pages of two headers show the same as long branches do.
+#[test]
+fn headers_of_a_long_branch_are_asked_for_page_by_page() {
+    let better = fork();
+    let last = better.last().expect("blocks").header();
+    let mut script = linked_node(chain());
+    let mut outputs = greet(&mut script, 2, last);
+    let mut pages = 0;
+    while tip(&mut script).hash != last.hash() {
+        let mut next = Vec::new();
+        for (id, what) in calls(&outputs) {
+            let response = match what {
+                Between::Headers(locator) => {
+                    pages += 1;
+                    assert!(pages < 30, "the same page is asked for again and again");
+                    let place = |hash: &Hash| better.iter().position(|block| block.hash() == *hash);
+                    let known = locator.iter().find_map(place).expect("the first block");
+                    let page = better[known + 1..].iter().take(2);
+                    Response::Headers(page.map(|block| block.header().clone()).collect())
+                }
+                Between::Blocks(hashes) => {
+                    let has = |block: &&Block| hashes.contains(&block.hash());
+                    Response::Blocks(better.iter().filter(has).cloned().collect())
+                }
+                Between::Hello(_) => Response::Hello(hello(2, last).into()),
+                Between::Announce(_) | Between::Relay { .. } => Response::Done,
+            };
+            next.extend(script.reply(id, response, 2));
+        }
+        assert!(!next.is_empty(), "nothing is asked for after {pages} pages");
+        outputs = next;
+    }
+    assert!(pages > 4, "{pages}");
 }
 
 /// Who has the longer chain gives it up for the one with more work, and passes that on.

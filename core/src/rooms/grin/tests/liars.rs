@@ -69,7 +69,7 @@ fn a_link_needs_a_certificate_and_the_same_first_block() {
 }
 
 /// A node that is linked with the second one, which it has called.
-fn linked_node(blocks: Arc<[Block]>) -> Script {
+pub(super) fn linked_node(blocks: Arc<[Block]>) -> Script {
     let mut config = config(1);
     config.grin.import = Some(blocks);
     config.grin.links_max = 1;
