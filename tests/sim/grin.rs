@@ -36,7 +36,7 @@ fn busy(seed: u64) -> Options {
 }
 
 /// Events that come to pass in no busy world, each with the reason.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 8] = [
     ("grin_block_refused", "the scenario grin-spammer has it"),
     (
         "grin_transaction_dropped",
@@ -44,6 +44,7 @@ const ELSEWHERE: [(&str, &str); 7] = [
     ),
     ("grin_chain_imported", "nobody is given a file"),
     ("grin_chain_importing", "nobody is given a file"),
+    ("grin_compacted", "nobody asks for it"),
     ("grin_embargo_ended", "an embargo lasts for three minutes"),
     (
         "grin_reorganisation_too_deep",
