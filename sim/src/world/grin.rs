@@ -157,7 +157,7 @@ impl World {
             });
             match durable || !audited {
                 true => told,
-                false => told.and(Err(format!("others are told of {hash}, not durable"))),
+                false => told.and_then(|()| Err(format!("others are told of {hash}, not durable"))),
             }
         } else {
             Ok(())
