@@ -20,8 +20,8 @@ use crate::disk::DiskSpeed;
 use crate::grin::Net;
 use crate::group::Group;
 use crate::latency::Latency;
-use crate::nemesis::draw::Rates;
 use crate::nemesis::Fault;
+use crate::nemesis::draw::Rates;
 use crate::network::Links;
 use crate::scenario::Scripted;
 
