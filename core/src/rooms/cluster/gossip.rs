@@ -341,17 +341,24 @@ impl Cluster {
         &mut self,
         cx: &mut Cx<'_, Self>,
         id: Option<RequestId>,
-        digest: &Digest,
+        digest: Arc<Digest>,
         places: (Vec<usize>, bool),
         good: &[bool],
     ) {
         self.news -= 1;
         let genuine = good.first().copied().unwrap_or(false);
         // The sender may have gone while the signatures were checked.
-        let failure = match self.author(cx, digest) {
+        let failure = match self.author(cx, &digest) {
             Err(failure) => Some(failure),
             Ok(_) if !genuine => {
                 cx.event(Event::ForgeryIgnored { peer: digest.from });
+                // Somebody else may have come here first under the sender's name. Who asks counts this
+                // node in, and hears nothing of it from others.
+                if let Some(id) = id
+                    && self.own.left_s.is_some()
+                {
+                    return self.say_last_words(cx, id, digest);
+                }
                 Some(Failure::new(Code::Forbidden, "invalid signature"))
             }
             Ok(_) => None,
@@ -383,7 +390,7 @@ impl Cluster {
         {
             self.adopt_credential(cx, shared.clone());
         }
-        self.meet(cx, id, digest);
+        self.meet(cx, id, &digest);
     }
 
     /// Answers who asked, notes who answered, and turns to those that are new.

@@ -419,10 +419,15 @@ impl Cluster {
             .iter()
             .filter(|(id, candidate)| candidate.due <= now && !self.courtships.contains_key(id))
             .map(|(id, _)| *id)
+            .filter(|id| self.has_room_for(cx, *id))
             .take(places)
             .collect();
         for id in due {
-            self.try_candidate(cx, id);
+            // Each takes a place until its handshake has ended. Who finds none is not tried: the next
+            // turn is theirs, or one who never answers would keep the last place from all others.
+            if self.has_room_for(cx, id) {
+                self.try_candidate(cx, id);
+            }
         }
     }
 
@@ -446,8 +451,7 @@ impl Cluster {
             self.candidates.remove(&id);
             return;
         };
-        let banned = super::handshake::is_banned(cx, &record);
-        if banned || !self.has_room_for(cx, id) {
+        if super::handshake::is_banned(cx, &record) {
             return;
         }
         cx.event(Event::PeerHeardOf {

@@ -248,7 +248,7 @@ impl Room for Cluster {
                 digest,
                 checked,
                 credential,
-            } => self.learned(cx, id, &digest, (checked, credential), &good),
+            } => self.learned(cx, id, digest, (checked, credential), &good),
             Then::Licensed { id, bootstrap } => self.licensed(cx, id, bootstrap, all),
             Then::Relicensed { id, licence } => self.relicensed(cx, id, &licence, all),
             Then::Reminded {
