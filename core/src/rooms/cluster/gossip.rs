@@ -15,7 +15,7 @@ use super::handshake::is_member_banned;
 use super::joining::{endpoint, of_cluster};
 use super::membership::Reach;
 use super::record::{Message, Record};
-use super::types::{Request, Response, Then, Timer};
+use super::types::{Request, Response, Then, Timer, Tombstone};
 use super::wire::base64_signature;
 use super::{Cluster, Event};
 use crate::cx::Cx;
@@ -266,7 +266,9 @@ impl Cluster {
                 "gossip for another peer",
             ));
         }
-        if self.tombstones.contains_key(&digest.from) {
+        if let Some(gone) = self.tombstones.get(&digest.from)
+            && !has_come_back(gone, digest)
+        {
             return Err(Failure::new(
                 Code::Forbidden,
                 "the peer is gone from this cluster",
@@ -420,6 +422,13 @@ impl Cluster {
             self.arm_gossip(cx);
         }
     }
+}
+
+/// Whether a peer that had left says that it is here again: it is a stranger then, who is to shake
+/// hands anew, and whom nobody else may know to tell of.
+fn has_come_back(gone: &Tombstone, digest: &Digest) -> bool {
+    let said = digest.records.iter().find(|it| it.peer_id == digest.from);
+    !gone.is_deletion() && said.is_some_and(|it| it.is_active() && it.version > gone.record.version)
 }
 
 /// Numbers in JSON are exact up to 2⁵³ for most readers.
