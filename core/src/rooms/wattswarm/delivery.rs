@@ -222,6 +222,8 @@ impl Wattswarm {
             && !line.lost
         {
             line.lost = true;
+            // No pause follows, so the next sign of it must count.
+            line.stuck = false;
             cx.event(Event::DeliveryWaits { node: id.clone() });
         }
         self.rest(id);

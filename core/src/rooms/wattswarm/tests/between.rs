@@ -351,6 +351,29 @@ fn what_waits_for_an_unknown_node_goes_out_when_it_is_known() {
     assert!(events(&failed).contains(&"wattswarm_delivery_failed"));
 }
 
+/// Goal: a node that took nothing, and of which nothing is known any more, is called when it is met.
+#[test]
+fn whoever_took_nothing_and_was_lost_is_called_when_it_is_found() {
+    let mut one = started(config(1));
+    let meet = |one: &mut Script, at: u8, holds: u8| {
+        let peer = PeerInfo::new(Some(cert(holds).fingerprint), addr(at));
+        let (_, input) = one.request(operator(), put_peer(NetworkId::Cut, peer));
+        let probe = calls_of(&one.run(input)).pop();
+        probe.map(|probe| one.reply(probe, rooms::Response::Opaque(200), holds))
+    };
+    meet(&mut one, 2, 2);
+    let act = act_with(&node(2), Action::Request, plain_envelope());
+    let (_, input) = one.request(operator(), act.into());
+    let call = calls_of(&one.run(input))[0];
+    one.reply(call, rooms::Response::Opaque(403), 2);
+    meet(&mut one, 2, 3);
+    let outputs = one.advance(Duration::from_secs(10));
+    assert!(events(&outputs).contains(&"wattswarm_delivery_waits"));
+    let outputs = meet(&mut one, 9, 2).expect("a probe");
+    let mut calls = calls(&outputs).into_iter();
+    assert!(calls.any(|(_, to, request)| to.addr == addr(9) && request.name() == "deliver"));
+}
+
 /// Goal: nodes that cannot take what the other has do not call each other without end.
 #[test]
 fn nodes_that_take_nothing_are_called_after_a_pause() {
