@@ -126,9 +126,9 @@ impl Host {
     }
 
     /// The node begins to run.
-    pub const fn begin(&mut self, at: u64) {
+    pub fn begin(&mut self, at: u64) {
         self.run += 1;
-        self.waiting = Waiting { hints: 0, paced: 0 };
+        self.waiting = Waiting::default();
         self.started = at;
         self.started_local = self.clock.local(at);
     }

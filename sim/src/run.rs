@@ -108,6 +108,8 @@ pub struct Run {
     phase: Phase,
     /// When all must be well at the latest, once the storm is over.
     until: u64,
+    /// When operators look after nodes that no message can help, if they have not yet.
+    help: u64,
     /// When it is looked at next whether all is well.
     look: u64,
     /// When the world is shown next to whoever looks.
@@ -125,6 +127,7 @@ impl Run {
             engine,
             phase: Phase::Storm,
             until: 0,
+            help: 0,
             look: 0,
             show: 0,
             settled_us: None,
@@ -297,6 +300,7 @@ impl Run {
             // A ban that was entered while a clock was ahead lasts that much longer.
             let ahead = self.world.furthest_jump();
             self.until = now + self.world.options.settle + ahead;
+            self.help = now.midpoint(self.until);
             self.look = (now + SETTLE_STEP).min(self.until);
             return;
         }
@@ -304,6 +308,10 @@ impl Run {
         match self.obstacle() {
             None => self.settled_us = Some(now - self.world.options.duration),
             Some(_) if now < self.until => {
+                if now >= self.help {
+                    self.help = u64::MAX;
+                    self.world.introduce(&mut self.engine);
+                }
                 self.look = (now + SETTLE_STEP).min(self.until);
                 return;
             }

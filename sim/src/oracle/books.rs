@@ -14,8 +14,10 @@ use peerage_core::rooms::{Row, chainweb_mempool, wattswarm};
 pub struct Waiting {
     /// Hints, since the last commit.
     pub hints: u64,
-    /// Calls that are put off, since there were none.
+    /// Calls that are put off, since there were none or fewer than before.
     pub paced: u64,
+    /// How many those were at the last look.
+    pub paced_count: u64,
 }
 
 /// Hints are written within a second of their coming.
@@ -42,7 +44,10 @@ impl Waiting {
             (true, before) => before,
         };
         self.hints = since(self.hints, hints > 0 && !wrote);
-        self.paced = since(self.paced, paced > 0);
+        // Under a steady load there are always some, and some of them go.
+        let stuck = paced > 0 && paced >= self.paced_count;
+        self.paced = since(self.paced, stuck);
+        self.paced_count = paced;
         let long = |since: u64, most| since > 0 && at.saturating_sub(since.max(free)) > most;
         if long(self.hints, HINTS_MAX) {
             return Err(format!("{hints} hints wait since {} µs", self.hints));

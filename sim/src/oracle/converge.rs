@@ -75,6 +75,33 @@ fn peers<'a>(
     Some(format!("n{apart} is apart from n{}", members[0]))
 }
 
+/// Those among whom and the rest nobody knows the other's certificate as it is by now: both were
+/// renewed while they could not tell each other. No message puts that right, only an operator.
+pub fn estranged<'a>(
+    roster: &Roster,
+    nodes: impl Iterator<Item = (u32, &'a Node)>,
+    total: u32,
+) -> Vec<u32> {
+    let mut groups = Groups::new(total);
+    let mut members = Vec::new();
+    for (index, node) in nodes {
+        members.push(index);
+        for (_, peer) in node.commons().peers.iter() {
+            if let Some(other) = roster.find(&peer.info.address)
+                && peer
+                    .info
+                    .id
+                    .is_none_or(|id| id == roster.cert(other).fingerprint)
+            {
+                groups.join(index, other);
+            }
+        }
+    }
+    let first = members.first().map(|first| groups.root(*first));
+    members.retain(|member| Some(groups.root(*member)) != first);
+    members
+}
+
 /// Every pool must be as large as the others.
 fn sizes<'a>(nodes: impl Iterator<Item = (u32, &'a Node)>) -> Option<String> {
     let mut sizes = nodes.map(|(index, node)| (index, size(node)));

@@ -70,6 +70,8 @@ struct Chat {
 pub struct Talk {
     calls: BTreeMap<CallId, Made>,
     chats: BTreeMap<(u8, HostAddr), Chat>,
+    /// What each peer was last written to go by. A call may be older: it waits its turn.
+    pins: BTreeMap<HostAddr, Option<Fingerprint>>,
     buckets: BTreeMap<HostAddr, [TokenBucket; 3]>,
     /// How often each peer has failed, and how often it had when it last did well.
     failures: BTreeMap<HostAddr, (u32, Option<u32>)>,
@@ -143,8 +145,9 @@ impl Talk {
             ..Chat::default()
         });
         (chat.last, chat.under_way) = (mono, chat.under_way + 1);
+        let written = self.pins.get(&to.addr);
         chat.pin = match to.trust {
-            Trust::Pinned(pin) => Some(pin),
+            Trust::Pinned(pin) => Some(pin).filter(|_| written.is_none_or(|it| *it == Some(pin))),
             // Whose certificate is not known cannot be told by it.
             Trust::Anyone | Trust::Authorities => None,
         };
@@ -280,6 +283,7 @@ impl Talk {
                 chat.theirs.clear();
             }
         }
+        self.pins.insert(addr.clone(), id);
     }
 
     /// The node tells that it probes a candidate.

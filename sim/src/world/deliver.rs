@@ -215,6 +215,8 @@ impl World {
             return self.fail(engine, ticket, CallError::Malformed);
         }
         exchange.place = Place::Asked;
+        // It may have been held up on its last steps.
+        exchange.arrives = engine.now();
         let request = if exchange.keeps {
             exchange.request.clone()
         } else {

@@ -161,7 +161,12 @@ impl World {
             if by_node
                 && at.saturating_sub(exchange.sent.max(free_since(exchange.caller))) > longest
             {
-                late.push((exchange.sent, exchange.caller, Oracle::Deadlines));
+                late.push((
+                    exchange.sent,
+                    exchange.caller,
+                    Oracle::Deadlines,
+                    exchange.name,
+                ));
             }
             // Who crashed since then owes nothing.
             let owes = |node: u32| {
@@ -173,12 +178,17 @@ impl World {
                 && at.saturating_sub(exchange.arrives.max(writes_since(exchange.callee)))
                     > ANSWER_MAX
             {
-                late.push((exchange.arrives, exchange.callee, Oracle::Answers));
+                late.push((
+                    exchange.arrives,
+                    exchange.callee,
+                    Oracle::Answers,
+                    exchange.name,
+                ));
             }
         }
         late.sort_unstable();
-        for (since, node, oracle) in late {
-            let text = format!("something waits since {since} µs");
+        for (since, node, oracle, name) in late {
+            let text = format!("{name} waits since {since} µs");
             self.findings.miss(at, Some(node), oracle, text);
         }
     }

@@ -11,6 +11,7 @@ use crate::group::Group;
 use crate::host::Host;
 use crate::nemesis::{Fault, Unsynced, What};
 use crate::network::{Condition, Effect};
+use crate::oracle::converge;
 use crate::watch::Life;
 
 impl World {
@@ -306,6 +307,17 @@ impl World {
             self.disk_goes_on(engine, node);
             self.wake(engine, node);
             self.replace_damaged(engine, node);
+        }
+    }
+
+    /// Operators start nodes again that know nobody's certificate any more, and whose certificate
+    /// nobody knows: their settings name the peers as they are by now.
+    pub(crate) fn introduce(&mut self, engine: &mut Engine<Event>) {
+        let core = self.core.members(self.options.nodes);
+        let nodes = core.filter_map(|it| Some((it, self.hosts[it as usize].node.as_deref()?)));
+        for node in converge::estranged(&self.roster, nodes, self.options.nodes) {
+            self.crash(engine, node, false, Unsynced::Drawn);
+            self.start(engine, node);
         }
     }
 }

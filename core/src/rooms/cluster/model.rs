@@ -34,6 +34,9 @@ pub struct Model {
     own: Option<Own>,
     members: BTreeMap<PeerId, Member>,
     gone: BTreeMap<PeerId, Tombstone>,
+    /// The number of the node's last handshake when it was told to forget a peer: one that was begun
+    /// before that may be seen later, for it waits for the disk.
+    forgot: BTreeMap<PeerId, u64>,
     credentials: BTreeMap<String, Credential>,
     shared: Option<SharedCredential>,
     /// How many inputs there were, and with which each thing changed last.
@@ -95,6 +98,7 @@ impl Model {
             own: None,
             members: BTreeMap::new(),
             gone: BTreeMap::new(),
+            forgot: BTreeMap::new(),
             credentials: BTreeMap::new(),
             shared: None,
             inputs: 0,
@@ -111,6 +115,7 @@ impl Model {
             model.keep(row);
         }
         model.hello = model.own.as_ref().map_or(0, |own| own.hello);
+        model.forgot.clear();
         model.changed = Changed::default();
         model
     }
@@ -190,8 +195,10 @@ impl Model {
             ));
         }
         self.hello = hello.number;
-        let deleted = self.gone.get(&hello.to);
-        if hello.why == Why::Discovery && deleted.is_some_and(Tombstone::is_deletion) {
+        let gone = self.gone.get(&hello.to);
+        let deleted = gone.is_some_and(Tombstone::is_deletion);
+        let later = hello.number > self.forgot.get(&hello.to).copied().unwrap_or(0);
+        if hello.why == Why::Discovery && deleted && later {
             return Err(format!("{} was deleted, and is looked for", hello.to));
         }
         let asked_for = |asked: &Asked| {
@@ -284,6 +291,12 @@ impl Model {
             }
             Row::Tombstone(id, gone) => {
                 changed.peers.insert(id, at);
+                let deleted = |gone: &Tombstone| gone.is_deletion();
+                if gone.as_deref().is_some_and(deleted) && !self.gone.get(&id).is_some_and(deleted)
+                {
+                    let begun = self.own.as_ref().map_or(0, |own| own.hello);
+                    self.forgot.insert(id, begun);
+                }
                 put(&mut self.gone, id, gone.map(|gone| *gone));
             }
             Row::Used(..) => {}

@@ -10,7 +10,7 @@ use crate::commons::network::ChainwebVersion;
 use crate::config::cluster::{FixedToken, Licence, Scopes};
 use crate::config::{Config, Identity};
 use crate::ids::{Fingerprint, PeerId, PublicKey};
-use crate::input::{Caller, Listener, RequestId, Secret, VerifyId};
+use crate::input::{CallId, Caller, Listener, RequestId, Secret, VerifyId};
 use crate::rooms::cluster::failure::{FORBIDDEN, Failure, NO_PEER, UNAUTHORIZED};
 use crate::rooms::cluster::handshake::{Hello, VERSION, Why};
 use crate::rooms::cluster::record::Record;
@@ -247,6 +247,33 @@ fn who_was_deleted_comes_back_only_if_it_is_added() {
         let result = rows.try_for_each(|row| write(&mut model, row));
         assert_eq!(result.is_ok(), good, "{why:?} {number}: {result:?}");
     }
+}
+
+#[test]
+fn who_was_deleted_is_not_looked_for() {
+    let mut model = with_peer(3);
+    let own = |hello| {
+        let own = Own {
+            version: 1,
+            address: addr(1).to_string(),
+            name: String::new(),
+            left_s: None,
+            cluster_id: peer(0).own_cluster(),
+            hello,
+        };
+        Row::Own(Some(own))
+    };
+    model.keep(&own(7));
+    model.keep(&deletion(3, 5));
+    let mut calls = Slots::default();
+    let mut shake = |model: &mut Model, number, why| {
+        let mut hello = hello(0, number, why);
+        hello.to = peer(3);
+        let request = Request::Handshake(Arc::new(hello));
+        model.called(CallId(calls.insert(())), &addr(3), &request)
+    };
+    shake(&mut model, 7, Why::Discovery).expect("it was begun before and waited for the disk");
+    shake(&mut model, 8, Why::Discovery).expect_err("it was begun later");
 }
 
 #[test]
