@@ -286,7 +286,9 @@ impl Node {
     fn refuses(&self, now: Now, from: &Caller) -> Option<Refused> {
         let limits = &self.shared.config.limits;
         let gate = &self.shared.gate;
+        // Whoever hangs up is owed nothing, and what waits for the disk waits all the same.
         if self.owed.len() >= limits.requests_max
+            || gate.held() >= limits.requests_max + limits.calls_max
             || gate.in_flight() >= limits.commits_max
             || gate.held_bytes() >= HELD_BYTES_MAX
         {

@@ -416,6 +416,28 @@ fn a_stalled_disk_bounds_the_commits_that_wait_for_it() {
 }
 
 #[test]
+fn held_answers_are_bounded_even_if_nobody_waits_for_them() {
+    let mut config = config(1);
+    config.limits.requests_max = 2;
+    config.limits.calls_max = 3;
+    let mut script = Script::new(config);
+    script.learn_peer(CUT, info(2));
+    let mut refused = 0;
+    for _ in 0..9 {
+        let (id, input) = script.request(operator(), ban(addr(2)));
+        if responses(&script.feed(input)).is_empty() {
+            script.feed(Input::Hangup { id });
+        } else {
+            refused += 1;
+        }
+    }
+    assert_eq!((script.gauge("outputs_held"), refused), (5, 4));
+    let upto = script.issued;
+    assert!(responses(&script.feed(Input::Persisted { upto })).is_empty());
+    assert_eq!(script.gauge("outputs_held"), 0);
+}
+
+#[test]
 fn held_answers_are_bounded_in_bytes() {
     let mut script = Script::new(config(1));
     script.feed_put_known(2);

@@ -218,7 +218,8 @@ pub fn bounds(node: &Node, restored_peers: u64, part: u64, mut miss: impl FnMut(
             "commits_in_flight" => {
                 limits.commits_max + (limits.requests_max + limits.calls_max) as u64
             }
-            "outputs_held" => (limits.requests_max + limits.calls_max) as u64 + 64,
+            // The limit refuses requests; what was taken before may still be answered.
+            "outputs_held" => 2 * (limits.requests_max + limits.calls_max) as u64,
             "peers" => restored_peers.max(limits.peers_max as u64),
             // What is pushed to a peer waits in that peer's session, at first the whole pool.
             "mempool_push_queue" => limits.push_queue_max.max(limits.pool_max) as u64 * sessions,

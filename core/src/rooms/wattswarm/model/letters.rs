@@ -32,15 +32,18 @@ impl Model {
     pub(super) fn wrote(&mut self, now: Now, row: &Letterbox) -> Result<(), String> {
         let message = &row.message;
         let (id, remote) = (&message.message_id, &message.remote_node_id);
+        // A conversation has its name from both nodes' ids, and keeps it when one gets another.
+        if message.message_kind == MessageKind::Message
+            && let Some(before) = self.find(message)
+        {
+            same_message(before, message)?;
+            self.keep(message);
+            return Ok(());
+        }
         if *message.thread_id != *ids::thread_id(self.own.as_str(), remote.as_str()) {
             return Err(format!("{id} is not in the conversation with {remote}"));
         }
         if message.message_kind != MessageKind::Message {
-            self.keep(message);
-            return Ok(());
-        }
-        if let Some(before) = self.find(message) {
-            same_message(before, message)?;
             self.keep(message);
             return Ok(());
         }
