@@ -152,8 +152,8 @@ fn farewell_of_a_deleted_peer_is_passed_on_and_the_deletion_stays() {
     check_disks(&world);
 }
 
-#[test]
-fn node_that_lost_its_disk_goes_on_from_what_it_once_said() {
+/// Node 0 of two has told the other its name and lost its disk.
+fn forgetful() -> World {
     let mut world = world(2);
     join(&mut world, 0, 1);
     let own = Some(peer_id(&world, 0));
@@ -161,6 +161,12 @@ fn node_that_lost_its_disk_goes_on_from_what_it_once_said() {
     at_once(&mut world, 0, name);
     world.until(secs(15), |_| false);
     lose_disk(&mut world, 0);
+    world
+}
+
+#[test]
+fn node_that_lost_its_disk_goes_on_from_what_it_once_said() {
+    let mut world = forgetful();
     assert!(world.until(secs(30), |world| knows(world, 0, 1)));
     world.until(secs(15), |_| false);
     let said = &room(&world, 0).announcement;
@@ -173,13 +179,7 @@ fn node_that_lost_its_disk_goes_on_from_what_it_once_said() {
 
 #[test]
 fn node_that_left_before_it_heard_what_it_once_said_is_believed() {
-    let mut world = world(2);
-    join(&mut world, 0, 1);
-    let own = Some(peer_id(&world, 0));
-    let name = Request::RenamePeer(own, Ok(Some("first".into())));
-    at_once(&mut world, 0, name);
-    world.until(secs(15), |_| false);
-    lose_disk(&mut world, 0);
+    let mut world = forgetful();
     // The farewell has the number of what the other side knows already.
     let left = at_once(&mut world, 0, Request::DeleteSelf);
     assert!(matches!(left, Response::Deactivated(it) if it.version == 2));
@@ -244,31 +244,23 @@ fn forged_older_and_repeated_farewells_are_ignored() {
     assert!(!knows(&world, 1, 0));
 }
 
+/// The last heartbeat of node 0 to node 1.
+fn heartbeat(world: &mut World) -> Arc<Digest> {
+    let last = |world: &World| {
+        world.log.iter().rev().find_map(|it| match it {
+            (0, 1, crate::Request::Cluster(Request::Gossip(digest))) => Some(digest.clone()),
+            _ => None,
+        })
+    };
+    assert!(world.until(secs(10), |world| last(world).is_some()));
+    last(world).expect("a heartbeat")
+}
+
 #[test]
 fn gossip_of_strangers_and_forgers_changes_nothing() {
     let mut world = world(3);
     join(&mut world, 0, 1);
-    let sent = |world: &World| -> Arc<Digest> {
-        let found =
-            world
-                .log
-                .iter()
-                .rev()
-                .find_map(|(from, to, request)| match (from, to, request) {
-                    (0, 1, crate::Request::Cluster(Request::Gossip(digest))) => {
-                        Some(digest.clone())
-                    }
-                    _ => None,
-                });
-        found.expect("a heartbeat")
-    };
-    assert!(world.until(secs(10), |world| {
-        world
-            .log
-            .iter()
-            .any(|(from, _, it)| *from == 0 && it.name() == "cluster_gossip")
-    }));
-    let good = sent(&world);
+    let good = heartbeat(&mut world);
     let mut check = |digest: Digest, node: usize, expected: Code| {
         let before = world.nodes[node].exported();
         let request = Request::Gossip(Arc::new(digest));
@@ -313,14 +305,7 @@ fn forged_announcement_does_not_keep_its_peer_out() {
     let mut world = world(3);
     join(&mut world, 0, 1);
     let mut about = room(&world, 2).announcement.clone();
-    let heartbeat = |world: &World| {
-        world.log.iter().rev().find_map(|it| match it {
-            (0, 1, crate::Request::Cluster(Request::Gossip(digest))) => Some(digest.clone()),
-            _ => None,
-        })
-    };
-    assert!(world.until(secs(10), |world| heartbeat(world).is_some()));
-    let digest = heartbeat(&world).expect("a heartbeat");
+    let digest = heartbeat(&mut world);
     let tell = |world: &mut World, record: &Record| {
         let mut digest = digest.as_ref().clone();
         digest.records = vec![record.clone()];

@@ -2,6 +2,19 @@
 
 use super::*;
 
+/// What a seller has still to sign.
+fn unsigned() -> SignedLicence {
+    SignedLicence {
+        customer_id: "cust_1".into(),
+        licence_id: "lic_1".into(),
+        issued_s: 1,
+        expires_s: crate::scripted::EPOCH + 9_000,
+        nodes_max: 3,
+        services_max: 0,
+        signature: [0; 64],
+    }
+}
+
 #[test]
 fn expired_licence_allows_reading_only() {
     let mut script = {
@@ -33,15 +46,7 @@ fn bootstrap_needs_a_licence_of_the_trusted_key() {
     let mut config = config(1);
     config.cluster.licence_key = Some(PublicKey(seller.verifying_key().to_bytes()));
     let mut script = Script::new(config);
-    let mut licence = SignedLicence {
-        customer_id: "cust_1".into(),
-        licence_id: "lic_1".into(),
-        issued_s: 1,
-        expires_s: crate::scripted::EPOCH + 9_000,
-        nodes_max: 3,
-        services_max: 0,
-        signature: [0; 64],
-    };
+    let mut licence = unsigned();
     let hand_in = |script: &mut Script, licence: &SignedLicence| {
         let licence = licence.clone();
         let name = Some("first".to_owned());
@@ -78,11 +83,8 @@ fn licence_is_replaced_by_one_of_the_same_cluster() {
         let mut licence = SignedLicence {
             customer_id: customer.into(),
             licence_id: id.into(),
-            issued_s: 1,
-            expires_s: crate::scripted::EPOCH + 9_000,
             nodes_max: 7,
-            services_max: 0,
-            signature: [0; 64],
+            ..unsigned()
         };
         change(&mut licence);
         licence.signature = seller.sign(&licence.message()).to_bytes();
@@ -149,15 +151,7 @@ fn who_has_left_can_come_back_with_a_new_bootstrap() {
         tokens(config);
         config.cluster.licence_key = Some(PublicKey(seller.verifying_key().to_bytes()));
     });
-    let mut licence = SignedLicence {
-        customer_id: "cust_1".into(),
-        licence_id: "lic_1".into(),
-        issued_s: 1,
-        expires_s: crate::scripted::EPOCH + 9_000,
-        nodes_max: 3,
-        services_max: 0,
-        signature: [0; 64],
-    };
+    let mut licence = unsigned();
     licence.signature = seller.sign(&licence.message()).to_bytes();
     let hand_in = || {
         let licence = licence.clone();
