@@ -82,6 +82,34 @@ pub struct Exchange {
     pub need: u64,
 }
 
+impl Exchange {
+    /// A question on its way from somebody who is no node.
+    #[must_use]
+    pub fn new(sent: u64, caller: u32, callee: u32, listener: Listener, request: Request) -> Self {
+        Self {
+            caller,
+            caller_run: 0,
+            callee,
+            call: None,
+            scripted: None,
+            trust: Trust::Anyone,
+            part: Part::Body,
+            listener,
+            authorization: None,
+            name: request.name(),
+            impostor: false,
+            request: Some(request),
+            keeps: true,
+            response: None,
+            place: Place::Travelling,
+            given_up: false,
+            sent,
+            arrives: sent,
+            need: 0,
+        }
+    }
+}
+
 /// All exchanges of a world.
 #[derive(Clone, Debug, Default)]
 pub struct Exchanges {

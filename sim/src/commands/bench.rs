@@ -65,19 +65,28 @@ enum Workload {
 
 pub(crate) fn bench(args: &BenchArgs) -> Result<bool, String> {
     match args.workload {
-        Workload::Cluster => return cluster(args),
-        Workload::Grin => return grin(args),
-        Workload::Spies => return spies(args),
-        Workload::Gossip | Workload::Timers => {}
+        Workload::Cluster => cluster(args),
+        Workload::Gossip => {
+            let delivered = |sum: &gossip::Counts| sum.delivered;
+            engine(args, gossip::gossip, "messages delivered", delivered)
+        }
+        Workload::Grin => grin(args),
+        Workload::Spies => spies(args),
+        Workload::Timers => engine(args, gossip::timers, "timers fired", |sum| sum.woken),
     }
-    let ticks = args.workload == Workload::Timers;
+}
+
+/// How fast the engine is with next to nothing in it.
+fn engine(
+    args: &BenchArgs,
+    run: fn(u64, u32) -> gossip::Counts,
+    what: &str,
+    counted: fn(&gossip::Counts) -> u64,
+) -> Result<bool, String> {
     let (before, begun) = (cost::cpu_seconds(), Instant::now());
     let mut sum = gossip::Counts::default();
     for seed in args.seed..args.seed.saturating_add(args.worlds) {
-        sum.add(&match ticks {
-            true => gossip::timers(seed, args.nodes),
-            false => gossip::gossip(seed, args.nodes),
-        });
+        sum.add(&run(seed, args.nodes));
     }
     let wall = begun.elapsed().as_secs_f64();
     let cpu = cost::cpu_seconds()
@@ -102,10 +111,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<bool, String> {
         });
         writeln!(out, "{object}")
     } else {
-        let (count, what) = match ticks {
-            true => (sum.woken, "timers fired"),
-            false => (sum.delivered, "messages delivered"),
-        };
+        let count = counted(&sum);
         writeln!(
             out,
             "{count} {what} in {wall:.4} s: {:.1} million a second, {:.0} ns each; {:.0} worlds a \

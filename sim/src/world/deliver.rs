@@ -37,26 +37,14 @@ impl World {
         let callee = self.roster.find(&to.addr);
         let keeps = self.options.wire != Wire::Typed
             || callee.is_some_and(|callee| self.hosts[callee as usize].audited);
+        let asked = callee.unwrap_or(u32::MAX);
         let ticket = self.exchanges.open(Exchange {
-            caller: node,
             caller_run: self.hosts[node as usize].run,
-            callee: callee.unwrap_or(u32::MAX),
             call: Some(id),
-            scripted: None,
             trust: to.trust,
             part: to.part,
-            listener: Listener::P2p,
-            authorization: None,
-            name: request.name(),
-            impostor: false,
-            request: Some(request),
             keeps,
-            response: None,
-            place: Place::Travelling,
-            given_up: false,
-            sent: now,
-            arrives: now,
-            need: 0,
+            ..Exchange::new(now, node, asked, Listener::P2p, request)
         });
         self.hosts[node as usize].note_call(id, ticket);
         match callee {
@@ -566,30 +554,20 @@ impl World {
         if (self.options.kept_actions.as_ref()).is_some_and(|kept| !kept.contains(&number)) {
             return;
         }
-        self.messages.count(action.request.name());
-        let ticket = self.exchanges.open(Exchange {
-            caller: party,
-            caller_run: 0,
-            callee: action.node,
-            call: None,
-            scripted: None,
-            trust: Trust::Anyone,
-            part: Part::Body,
-            listener: action.listener,
+        let exchange = Exchange {
             authorization: action.authorization,
-            name: action.request.name(),
-            impostor: false,
-            request: Some(action.request),
-            keeps: true,
-            response: None,
-            place: Place::Travelling,
-            given_up: false,
-            sent: now,
-            arrives: now,
-            need: 0,
-        });
-        self.send(engine, ticket, party, action.node);
-        engine.after(action.patience, party, party, Event::Impatient(ticket));
+            ..Exchange::new(now, party, action.node, action.listener, action.request)
+        };
+        self.pose(engine, exchange, action.patience);
+    }
+
+    /// Somebody who is no node asks one, and waits so long.
+    pub(super) fn pose(&mut self, engine: &mut Engine<Event>, exchange: Exchange, patience: u64) {
+        self.messages.count(exchange.name);
+        let (caller, callee) = (exchange.caller, exchange.callee);
+        let ticket = self.exchanges.open(exchange);
+        self.send(engine, ticket, caller, callee);
+        engine.after(patience, caller, caller, Event::Impatient(ticket));
     }
 }
 

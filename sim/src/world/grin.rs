@@ -5,13 +5,11 @@ use peerage_core::rooms::grin;
 use peerage_core::rooms::grin::types::{Between, Hello};
 use peerage_core::rows::Record as _;
 use peerage_core::time::{Instant, Now};
-use peerage_core::{
-    Event as Told, Input, Listener, Node, Output, Part, Request, Response, Row, Trust,
-};
+use peerage_core::{Event as Told, Input, Listener, Node, Output, Request, Response, Row};
 
 use super::{Event, World};
 use crate::engine::Engine;
-use crate::exchange::{Exchange, Place};
+use crate::exchange::Exchange;
 use crate::grin::{Net, Order, Payers};
 use crate::options::{Sabotage, Wire};
 use crate::oracle::Oracle;
@@ -85,32 +83,9 @@ impl World {
             && kept.is_none_or(|kept| kept.contains(&number))
         {
             let request = Request::Grin(grin::Request::Ask(ask));
-            self.messages.count(request.name());
-            let now = engine.now();
-            let payer = self.payer();
-            let ticket = self.exchanges.open(Exchange {
-                caller: payer,
-                caller_run: 0,
-                callee: node,
-                call: None,
-                scripted: None,
-                trust: Trust::Anyone,
-                part: Part::Body,
-                listener: Listener::Api,
-                authorization: None,
-                name: request.name(),
-                impostor: false,
-                request: Some(request),
-                keeps: true,
-                response: None,
-                place: Place::Travelling,
-                given_up: false,
-                sent: now,
-                arrives: now,
-                need: 0,
-            });
-            self.send(engine, ticket, payer, node);
-            engine.after(PATIENCE, payer, payer, Event::Impatient(ticket));
+            let (now, payer) = (engine.now(), self.payer());
+            let exchange = Exchange::new(now, payer, node, Listener::Api, request);
+            self.pose(engine, exchange, PATIENCE);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What liars do in a world: their questions and answers cross like everybody's.
 
-use peerage_core::{Listener, Part, Request, Response, Trust};
+use peerage_core::{Listener, Part, Request, Response};
 
 use super::{Event, World};
 use crate::clock::Clock;
@@ -48,31 +48,8 @@ impl World {
         target: u32,
         request: Request,
     ) {
-        let now = engine.now();
-        self.messages.count(request.name());
-        let ticket = self.exchanges.open(Exchange {
-            caller: node,
-            caller_run: 0,
-            callee: target,
-            call: None,
-            scripted: None,
-            trust: Trust::Anyone,
-            part: Part::Body,
-            listener: Listener::P2p,
-            authorization: None,
-            name: request.name(),
-            impostor: false,
-            request: Some(request),
-            keeps: true,
-            response: None,
-            place: Place::Travelling,
-            given_up: false,
-            sent: now,
-            arrives: now,
-            need: 0,
-        });
-        self.send(engine, ticket, node, target);
-        engine.after(PATIENCE, node, node, Event::Impatient(ticket));
+        let exchange = Exchange::new(engine.now(), node, target, Listener::P2p, request);
+        self.pose(engine, exchange, PATIENCE);
     }
 
     /// A liar is asked. It answers whatever it likes, but what the caller can read of that is for

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Response as HttpResponse, StatusCode};
 use peerage_core::http::{Head, Reception, Reply, Wardrobe, receive};
-use peerage_core::{Answer, CallError, Listener, Part, Response, Secret, Trust};
+use peerage_core::{Answer, CallError, Listener, Response, Secret};
 
 use super::{Event, World};
 use crate::engine::Engine;
-use crate::exchange::{Exchange, Place};
+use crate::exchange::Exchange;
 use crate::roster::Roster;
 use crate::scenario::{Answered, Scripted, Transcript};
 
@@ -62,31 +62,13 @@ impl World {
                 return self.note(engine.now(), number, Ok(answer));
             }
         };
-        self.messages.count(request.name());
         let now = engine.now();
-        let ticket = self.exchanges.open(Exchange {
-            caller: party,
-            caller_run: 0,
-            callee: scripted.node,
-            call: None,
+        let exchange = Exchange {
             scripted: Some(number),
-            trust: Trust::Anyone,
-            part: Part::Body,
-            listener: scripted.listener,
             authorization: authorization(&scripted.headers),
-            name: request.name(),
-            impostor: false,
-            request: Some(request),
-            keeps: true,
-            response: None,
-            place: Place::Travelling,
-            given_up: false,
-            sent: now,
-            arrives: now,
-            need: 0,
-        });
-        self.send(engine, ticket, party, scripted.node);
-        engine.after(PATIENCE, party, party, Event::Impatient(ticket));
+            ..Exchange::new(now, party, scripted.node, scripted.listener, request)
+        };
+        self.pose(engine, exchange, PATIENCE);
     }
 
     /// Something came of a scripted request.
