@@ -300,7 +300,7 @@ impl Run {
             // A ban that was entered while a clock was ahead lasts that much longer.
             let ahead = self.world.furthest_jump();
             self.until = now + self.world.options.settle + ahead;
-            self.help = now.midpoint(self.until);
+            self.help = now + self.world.options.settle / 2;
             self.look = (now + SETTLE_STEP).min(self.until);
             return;
         }

@@ -6,7 +6,9 @@ use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -22,7 +24,8 @@ use crate::cli::{WireArg, WorldArgs, duration, seeds};
 const HELP: &str = "\
 Every seed is a world of its own: its size, its length and how messages cross are drawn from the seed \
 too, unless they are said here. Most worlds are small, which find the most for their time. A failure \
-prints its commit, its seed and the command that repeats it.
+prints its commit, its seed and the command that repeats it; so does a run of which nothing has come for a \
+minute.
 
 Results are written in the order of the seeds, whatever was done first, so that the same sweep writes \
 the same file.
@@ -224,14 +227,18 @@ fn work(
 ) -> Result<(), String> {
     let stop = AtomicBool::new(false);
     let next = Mutex::new(numbers.clone());
+    let begun = Mutex::new(BTreeMap::new());
     let (send, done) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..jobs {
-            let (send, next, stop) = (send.clone(), &next, &stop);
+            let (send, next, stop, begun) = (send.clone(), &next, &stop, &begun);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let number = next.lock().ok().and_then(|mut next| next.next());
                     let Some(number) = number else { return };
+                    if let Ok(mut begun) = begun.lock() {
+                        begun.insert(number, Instant::now());
+                    }
                     if send.send((number, todo.run(number))).is_err() {
                         return;
                     }
@@ -242,7 +249,18 @@ fn work(
         let mut waiting = BTreeMap::new();
         let mut order = numbers;
         let mut due = order.next();
-        for (number, result) in done {
+        loop {
+            let (number, result) = match done.recv_timeout(PATIENCE) {
+                Ok(done) => done,
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    tell_of_slow(todo, &begun, &results.bar);
+                    continue;
+                }
+            };
+            if let Ok(mut begun) = begun.lock() {
+                begun.remove(&number);
+            }
             results.bar.inc(1);
             waiting.insert(number, result);
             while let Some(result) = due.and_then(|number| waiting.remove(&number)) {
@@ -256,6 +274,20 @@ fn work(
         }
         Ok(())
     })
+}
+
+/// How long nothing may come of any run before it is told which are under way.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tells, once of each, which runs have been under way for long: one that never ends fails too.
+fn tell_of_slow(todo: &Todo<'_>, begun: &Mutex<BTreeMap<u64, Instant>>, bar: &ProgressBar) {
+    let Ok(mut begun) = begun.lock() else { return };
+    for (number, _) in begun.extract_if(.., |_, since| since.elapsed() >= PATIENCE) {
+        let again = todo.world(number).again();
+        bar.suspend(|| {
+            let _ = writeln!(io::stderr(), "still running after a minute: {again}");
+        });
+    }
 }
 
 /// What has come of it so far, and where it goes.

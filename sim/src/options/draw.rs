@@ -21,6 +21,8 @@ use crate::seed::{Luck, Seeds};
 const CLUSTERED_MAX: u32 = 64;
 /// Nodes of a drawn world in which there may be a Mimblewimble network.
 const MINTED_MAX: u32 = 16;
+/// How far ahead a clock jumps at most where blocks are mined: twice what a block may be.
+const JUMP_MINING_MAX: u64 = 600 * SECOND;
 
 impl Options {
     /// The options of the run with this seed.
@@ -101,6 +103,8 @@ impl Options {
         let net = Net::drawn(luck, self.nodes, self.duration);
         if luck.below(4) == 0 && self.nodes <= MINTED_MAX {
             self.settle += net.settle();
+            // What is mined with a clock that is ahead is taken by others once that time has come.
+            self.faults.jump_max = JUMP_MINING_MAX;
             self.grin = Some(net);
         }
     }
