@@ -119,7 +119,8 @@ fn level(name: &str) -> Level {
         | "grin_peer_punished"
         | "grin_reorganisation_too_deep"
         | "request_refused" => Level::WARN,
-        "cluster_bootstrapped"
+        "cluster_begun"
+        | "cluster_bootstrapped"
         | "cluster_credential_rotated"
         | "cluster_handshake_failed"
         | "cluster_left"

@@ -151,6 +151,7 @@ fn every_endpoint_answers_each_kind_of_token() {
         ("DELETE", "/v1/peers/peer_01KBYMHC35F0N070F3XXMEZAZR"),
         ("GET", "/v1/cluster/status"),
         ("POST", "/v1/cluster/sync"),
+        ("POST", "/v1/cluster/init"),
         ("GET", "/v1/cluster/credentials"),
         ("GET", "/v1/credentials"),
         ("POST", "/v1/credentials"),
@@ -223,6 +224,7 @@ fn headers_say_what_to_do_instead() {
     for (path, methods) in [
         ("/livez", "GET,HEAD"),
         ("/v1/cluster/sync", "POST"),
+        ("/v1/cluster/init", "POST"),
         ("/v1/credentials", "GET,HEAD,POST"),
         ("/v1/credentials/cli_x", "DELETE"),
         ("/v1/license", "GET,HEAD,PUT"),
@@ -558,6 +560,43 @@ fn node_leaves_and_does_not_come_back() {
     assert_eq!(refused.json()["error"], "local peer is deactivated");
 }
 
+#[test]
+fn node_that_left_comes_back_if_that_is_forced() {
+    let mut town = town(2, |_, config| {
+        config.cluster.licence.id = "lic_given".into();
+    });
+    add(&mut town, 0, 1);
+    let path = "/v1/cluster/init";
+    let asks = [
+        by(ADMIN, "POST", path),
+        with(ADMIN, "POST", path, "{}"),
+        with(ADMIN, "POST", path, r#"{"force":null,"other":1}"#),
+        with(ADMIN, "POST", path, r#"{"force":false}"#),
+        with(WRITE, "POST", path, r#"{"force":true}"#),
+        with(ADMIN, "POST", path, r#"{"force":"true"}"#),
+        with(ADMIN, "POST", path, r#"{"force":1}"#),
+        with(ADMIN, "POST", path, "[true]"),
+        with(ADMIN, "POST", path, "{"),
+        with(ADMIN, "POST", path, " "),
+        with(ADMIN, "POST", path, r#"{"force":true}"#),
+    ];
+    let mut told = String::from("--- in a cluster\n");
+    told += &brief(town.bench(0), &asks);
+    assert_eq!(listed(&mut town, 0), [address(2)]);
+    fetch(&mut town, 0, &by(ADMIN, "DELETE", "/v1/peers/self"));
+    assert!(listed(&mut town, 1).is_empty());
+    told += "--- after it left\n";
+    told += &brief(town.bench(0), &asks);
+    assert!(listed(&mut town, 0).is_empty());
+    town.advance(Duration::from_secs(60));
+    assert!(listed(&mut town, 1).is_empty());
+    assert_eq!(add(&mut town, 1, 0).status, 201);
+    assert_eq!(listed(&mut town, 0), [address(2)]);
+    told += "--- after it was added again\n";
+    told += &brief(town.bench(0), &asks[..1]);
+    insta::assert_snapshot!(told);
+}
+
 // Rows 25 and 26.
 #[test]
 fn gossip_makes_tables_equal_again() {
@@ -774,6 +813,9 @@ fn paths_below_v1_have_one_owner_each() {
         ("PUT", "/v1/peers"),
         ("GET", "/v1/cluster"),
         ("GET", "/v1/cluster/sync"),
+        ("GET", "/v1/cluster/init"),
+        ("POST", "/v1/cluster/init"),
+        ("POST", "/v1/cluster/init/more"),
         ("GET", "/v1/oauth/token"),
         ("GET", "/v1/rubbish"),
         ("GET", "/v2/peers"),
@@ -801,6 +843,7 @@ fn nodes_reach_only_what_is_for_nodes() {
         ("POST", "/v1/oauth/token"),
         ("POST", "/v1/bootstrap"),
         ("GET", "/v1/cluster/status"),
+        ("POST", "/v1/cluster/init"),
         ("GET", "/livez"),
         ("GET", "/v1/rubbish"),
     ] {

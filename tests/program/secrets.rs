@@ -112,6 +112,7 @@ fn no_secret_is_in_the_log_the_data_or_what_others_are_told() {
     let joined = format!(r#"{{"address":"{}"}}"#, two.addr("api"));
     open += &ask(&one, "POST", "/v1/peers", &format!("Bearer {jwt}"), &joined);
     open += &ask(&one, "POST", "/v1/cluster/sync", &bearer, "");
+    open += &ask(&one, "POST", "/v1/cluster/init", &bearer, "{}");
     for authorization in [
         format!("Bearer {WRONG_GUESS}"),
         format!("Bearer {jwt}{WRONG_GUESS}"),

@@ -116,7 +116,7 @@ fn a_cluster_is_joined_and_left_as_the_readme_says() {
     let dir = tempfile::tempdir().expect("a directory");
     let (first, second) = (free_port(), free_port());
     let script = blocks("s3cret") + &blocks("/v1/peers/self");
-    assert_eq!(script.matches("ask ").count(), 5, "{script}");
+    assert_eq!(script.matches("ask ").count(), 7, "{script}");
     let script = script
         .replace("/tmp/peerage-tour", &dir.path().display().to_string())
         .replace("1948", &first)
@@ -129,6 +129,10 @@ fn a_cluster_is_joined_and_left_as_the_readme_says() {
     let listed = lines.next().expect("a list");
     assert_eq!(listed.matches("\"is_local\":true").count(), 1, "{said}");
     assert_eq!(listed.matches("\"is_local\":false").count(), 1, "{said}");
+    let again = lines.next_back().expect("the peer");
+    assert!(again.contains("\"name\":\"third\""), "{said}");
+    let begun = lines.next_back().expect("a cluster");
+    assert!(begun.contains("\"was_created\":true"), "{said}");
     let last = lines.next_back().expect("a list");
     assert_eq!(last.matches("\"is_local\":true").count(), 1, "{said}");
     assert_eq!(last.matches("\"is_local\":false").count(), 0, "{said}");

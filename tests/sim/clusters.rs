@@ -30,6 +30,7 @@ fn busy(seed: u64) -> Options {
             rename: 4,
             read: 20,
             leave: 2,
+            init: 4,
             token: 8,
             credential: 6,
             rotate: 3,

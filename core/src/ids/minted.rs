@@ -106,6 +106,14 @@ impl PeerId {
     }
 }
 
+impl ClusterId {
+    /// The node that was this cluster before it met another.
+    #[must_use]
+    pub const fn founder(self) -> PeerId {
+        PeerId(self.0)
+    }
+}
+
 /// Reads a ULID in the one form in which it is printed.
 fn read(text: &str) -> Option<Ulid> {
     let ulid = Ulid::from_string(text).ok()?;
@@ -143,6 +151,7 @@ mod tests {
     fn the_cluster_of_the_older_node_is_the_smaller() {
         let id = |millis| PeerId::from_parts(millis, 7);
         assert!(id(1).own_cluster() < id(2).own_cluster());
+        assert_eq!(id(1).own_cluster().founder(), id(1));
         assert_ne!(PeerId::derived(&[1; 32]), PeerId::derived(&[2; 32]));
     }
 }

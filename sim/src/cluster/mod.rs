@@ -53,6 +53,8 @@ pub struct Chores {
     pub read: u32,
     /// Weight of departures: a node leaves its cluster.
     pub leave: u32,
+    /// Weight of returns: a node that has left begins its cluster anew.
+    pub init: u32,
     /// Weight of new tokens.
     pub token: u32,
     /// Weight of new, listed and deleted credentials.
@@ -79,7 +81,7 @@ pub const CLIENT: (&str, &str) = ("robot", "secret of the robot");
 const SELLER: u32 = u32::MAX - 7;
 
 impl Chores {
-    /// All weights together.
+    /// All weights together but that of returns, which are drawn apart.
     #[must_use]
     pub const fn sum(&self) -> u32 {
         self.add
@@ -125,6 +127,8 @@ impl Clusters {
             rename: weight(6),
             read: weight(20),
             leave: weight(3),
+            // Drawn apart, so that nothing else is another where nobody leaves.
+            init: 0,
             token: weight(10),
             credential: weight(6),
             rotate: weight(3),
@@ -225,6 +229,7 @@ impl fmt::Display for Clusters {
             rename,
             read,
             leave,
+            init,
             token,
             credential,
             rotate,
@@ -233,8 +238,8 @@ impl fmt::Display for Clusters {
         write!(
             f,
             "{} licences for {} nodes each{}{}, heartbeats every {} ms; weights: add {add}, \
-             delete {delete},\n          rename {rename}, read {read}, leave {leave}, token {token}, \
-             credential {credential}, rotate {rotate}",
+             delete {delete},\n          rename {rename}, read {read}, leave {leave}, init {init}, \
+             token {token}, credential {credential}, rotate {rotate}",
             self.licences,
             self.nodes_max,
             with(self.secret, " and a secret"),

@@ -46,6 +46,10 @@ pub struct Operators {
     clients: Vec<(u32, String, Secret)>,
     /// The other half of two adds that cross.
     next: VecDeque<Order>,
+    /// Nodes that have left, and whose operators may want them back.
+    left: Vec<u32>,
+    /// Where it is drawn who comes back, apart from all else.
+    returns: Luck,
 }
 
 /// Tokens and clients that operators remember.
@@ -75,12 +79,15 @@ impl Operators {
             tokens: Vec::new(),
             clients: Vec::new(),
             next: VecDeque::new(),
+            left: Vec::new(),
+            returns: seeds.family("returns").luck(0),
         })
     }
 
     /// All luck comes from this stream from now on.
     pub fn reseed(&mut self, seeds: &Seeds) {
         self.luck = seeds.family("operators").luck(0);
+        self.returns = seeds.family("returns").luck(0);
     }
 
     /// What an operator does, unless it is another user's turn.
@@ -91,12 +98,16 @@ impl Operators {
             rename,
             read,
             leave,
+            init,
             token,
             credential,
             rotate,
         } = self.clusters.work;
         if let Some(order) = self.next.pop_front() {
             return Some(order);
+        }
+        if !self.left.is_empty() && self.is_time_to_return(init) {
+            return Some(self.init());
         }
         let weights = [add, delete, rename, read, leave, token, credential, rotate];
         let sum = u64::from(self.clusters.work.sum());
@@ -129,7 +140,14 @@ impl Operators {
 
     /// An operator was answered by `node`.
     pub fn heard(&mut self, node: u32, response: &Response) {
-        if let Response::Token { token, .. } = response {
+        if let Response::Deactivated(_) = response {
+            self.left.retain(|left| *left != node);
+            self.left.push(node);
+        } else if let Response::Founding(founding) = response {
+            if founding.was_created {
+                self.left.retain(|left| *left != node);
+            }
+        } else if let Response::Token { token, .. } = response {
             keep(&mut self.luck, &mut self.tokens, (node, token.clone()));
         } else if let Response::CredentialMade(made) = response {
             let client = (node, made.client_id.clone(), made.secret.clone());
@@ -146,10 +164,7 @@ impl Operators {
     }
 
     fn node(&mut self) -> u32 {
-        match &self.on {
-            None => self.luck.below(self.nodes.into()) as u32,
-            Some(on) => on[self.luck.index(on.len())],
-        }
+        any(self.on.as_deref(), self.nodes, &mut self.luck)
     }
 
     /// The request with a token of one kind or another.
@@ -272,6 +287,37 @@ impl Operators {
         }
     }
 
+    fn is_time_to_return(&mut self, init: u32) -> bool {
+        let others = self.clusters.work.sum() + self.others;
+        self.returns.below(u64::from(others + init)) < u64::from(init)
+    }
+
+    /// Mostly a node that has left is brought back, and now and then one that has not.
+    fn init(&mut self) -> Order {
+        let node = if self.returns.chance(150_000) {
+            any(self.on.as_deref(), self.nodes, &mut self.returns)
+        } else {
+            self.left[self.returns.index(self.left.len())]
+        };
+        let force = match self.returns.below(10) {
+            0 => Ok(false),
+            1 => Err(Malformed::Force),
+            _ => Ok(true),
+        };
+        let token = match self.returns.below(8) {
+            0 => None,
+            1 => Some(TOKENS[1].0),
+            2 => Some(TOKENS[2].0),
+            _ => Some(TOKENS[0].0),
+        };
+        Order {
+            node,
+            listener: Listener::Api,
+            request: Request::Init(force),
+            authorization: token.map(|token| Secret(format!("Bearer {token}"))),
+        }
+    }
+
     fn ask_for_token(&mut self, node: u32) -> Order {
         let fixed = (CLIENT.0.to_owned(), Secret(CLIENT.1.to_owned()));
         let (mut to, client, mut secret) = match self.luck.below(3) {
@@ -359,6 +405,14 @@ impl Operators {
             request: Request::Bootstrap(Ok(Box::new(bootstrap))),
             authorization: None,
         }
+    }
+}
+
+/// One of those that are looked after, which may be all.
+fn any(on: Option<&[u32]>, nodes: u32, luck: &mut Luck) -> u32 {
+    match on {
+        None => luck.below(nodes.into()) as u32,
+        Some(on) => on[luck.index(on.len())],
     }
 }
 

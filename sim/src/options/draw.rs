@@ -91,8 +91,10 @@ impl Options {
 
     /// Clusters, in some runs only, and none in worlds in which all know all would be too much.
     fn found(&mut self, luck: &mut Luck) {
-        let clusters = Clusters::drawn(luck, self.nodes);
+        let mut clusters = Clusters::drawn(luck, self.nodes);
         if luck.below(3) == 0 && self.nodes <= CLUSTERED_MAX {
+            // Drawn last, so that it shifts nothing.
+            clusters.work.init = luck.below(5) as u32;
             self.settle += clusters.settle();
             self.clusters = Some(clusters);
         }

@@ -69,13 +69,14 @@ pub(crate) fn said(base: Option<&Clusters>, is: Option<&Clusters>) -> Vec<(&'sta
         .collect()
 }
 
-fn chores(work: &mut Chores) -> [(&'static str, &mut u32); 8] {
+fn chores(work: &mut Chores) -> [(&'static str, &mut u32); 9] {
     [
         ("add", &mut work.add),
         ("delete", &mut work.delete),
         ("rename", &mut work.rename),
         ("read", &mut work.read),
         ("leave", &mut work.leave),
+        ("init", &mut work.init),
         ("token", &mut work.token),
         ("credential", &mut work.credential),
         ("rotate", &mut work.rotate),

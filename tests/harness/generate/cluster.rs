@@ -14,8 +14,8 @@ use peerage_core::rooms::cluster::licence::SignedLicence;
 use peerage_core::rooms::cluster::record::Record;
 use peerage_core::rooms::cluster::{
     AddPeer, Bootstrap, Bootstrapped, Bought, Credential, CredentialListed, CredentialView,
-    Deactivated, Grant, Identity, Malformed, Member, Own, PeerStatus, PeerView, Request, Response,
-    Row, TokenForm, Tombstone,
+    Deactivated, Founding, Grant, Identity, Malformed, Member, Own, PeerStatus, PeerView, Request,
+    Response, Row, TokenForm, Tombstone,
 };
 use peerage_core::secret::SecretDigest;
 
@@ -77,6 +77,11 @@ pub(super) fn request(draws: &mut Draws) -> Request {
             .clone(),
         24 => Request::ReplaceLicence(Ok(Box::new(signed_licence(draws)))),
         25 => Request::ReplaceLicence(Err(Malformed::Licence)),
+        26 => Request::Init(if draws.once_in(4) {
+            Err(*draws.pick(&[Malformed::Force, Malformed::NotJson]))
+        } else {
+            Ok(draws.once_in(2))
+        }),
         _ => Request::Token(form(draws)),
     }
 }
@@ -154,6 +159,12 @@ pub(super) fn response_to(draws: &mut Draws, request: &Request) -> Response {
             licence_id: draws.text(20),
             customer_id: maybe(draws, |draws| draws.text(20)),
             cluster_id: cluster_id(draws),
+        })),
+        Request::Init(_) => Response::Founding(Box::new(Founding {
+            cluster_id: cluster_id(draws),
+            created_by: peer_id(draws),
+            oldest_peer_id: peer_id(draws),
+            was_created: draws.once_in(2),
         })),
         Request::Jwks => Response::Jwks(peer_id(draws), key(draws)),
         Request::Licence | Request::ReplaceLicence(_) => {

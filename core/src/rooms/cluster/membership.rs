@@ -330,21 +330,6 @@ impl Cluster {
         }))
     }
 
-    /// A node that has left and comes back knows nobody: its former peers remember its farewell, and
-    /// would not listen to it before it shakes hands again. The caller writes what it is by now.
-    pub(super) fn begin_anew(&mut self, cx: &mut Cx<'_, Self>) {
-        self.own.left_s = None;
-        self.own.version += 1;
-        self.own.address = cx.config().cluster.address.to_string();
-        for (id, member) in core::mem::take(&mut self.members) {
-            self.part(cx, &member);
-            cx.put(Row::Member(id, None));
-        }
-        self.reach.clear();
-        self.candidates.clear();
-        self.farewells.clear();
-    }
-
     /// Takes a peer out and remembers that it is gone. `left` is its own announcement that it is.
     fn forget(&mut self, cx: &mut Cx<'_, Self>, id: PeerId, left: Option<Record>) {
         let Some(member) = self.members.remove(&id) else {
@@ -378,7 +363,7 @@ impl Cluster {
     }
 
     /// The shared peer table forgets an address that only this room knows.
-    fn part(&self, cx: &mut Cx<'_, Self>, member: &Member) {
+    pub(super) fn part(&self, cx: &mut Cx<'_, Self>, member: &Member) {
         if let Some(addr) = member.host_addr() {
             cx.unacquaint(&addr);
         }

@@ -2,12 +2,13 @@
 //!
 //! The room decides whose tokens hold (`tokens.rs`, `credentials.rs`), who is in the cluster
 //! (`membership.rs`), how nodes convince each other (`handshake.rs`, `joining.rs`), what they make
-//! of what they hear (`gossip.rs`), how they leave (`farewell.rs`) and which licence there is
-//! (`licence.rs`). Rule: cluster API.
+//! of what they hear (`gossip.rs`), how they leave (`farewell.rs`), how a cluster begins
+//! (`founding.rs`) and which licence there is (`licence.rs`). Rule: cluster API.
 
 pub mod credentials;
 pub mod failure;
 mod farewell;
+mod founding;
 pub mod gossip;
 pub mod handshake;
 pub mod http;
@@ -33,8 +34,8 @@ use ed25519_dalek::SigningKey;
 pub use tokens::{Claims, LIFETIME_S};
 pub use types::{
     AddPeer, Bootstrap, Bootstrapped, Bought, Credential, CredentialListed, CredentialView,
-    Deactivated, Grant, Identity, Malformed, Member, Own, PeerStatus, PeerView, Request, Response,
-    Row, Then, Timer, TokenForm, Tombstone,
+    Deactivated, Founding, Grant, Identity, Malformed, Member, Own, PeerStatus, PeerView, Request,
+    Response, Row, Then, Timer, TokenForm, Tombstone,
 };
 
 use credentials::SharedCredential;
@@ -200,6 +201,7 @@ impl Room for Cluster {
             | Request::DeleteCredential(_)
             | Request::DeletePeer(_)
             | Request::DeleteSelf
+            | Request::Init(_)
             | Request::Licence
             | Request::MakeCredential(_)
             | Request::Peer(_)
@@ -438,6 +440,7 @@ impl Cluster {
             Request::DeleteCredential(client) => self.delete_credential(cx, bearer, &client),
             Request::DeletePeer(peer) => self.delete(cx, peer)?,
             Request::DeleteSelf => self.leave(cx)?,
+            Request::Init(force) => self.found(cx, force?)?,
             Request::Licence => Response::Licence(Box::new(self.licence(cx).clone())),
             Request::MakeCredential(scopes) => self.add_credential(cx, bearer, scopes?),
             Request::Peer(peer) => Response::Peer {
@@ -482,6 +485,7 @@ const fn needed(request: &Request) -> Scopes {
         }
         Request::ClusterCredential
         | Request::DeleteSelf
+        | Request::Init(_)
         | Request::ReplaceLicence(_)
         | Request::Status
         | Request::Sync => Scopes::ADMIN,
@@ -510,6 +514,8 @@ events! {
         Bootstrapped = "cluster_bootstrapped", "the node has its licence";
         /// A client did not prove itself.
         ClientRefused = "cluster_client_refused", "refused a client that does not know its secret";
+        /// This node had left its cluster, and is the first of one again.
+        ClusterBegun = "cluster_begun", "began a cluster anew";
         /// This node left its cluster.
         ClusterLeft = "cluster_left", "left the cluster";
         /// A peer was deleted here.

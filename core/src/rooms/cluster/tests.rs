@@ -5,6 +5,7 @@
     reason = "a test names the answer it expects; every other is as wrong as the next"
 )]
 
+mod founding;
 mod gossip;
 mod joining;
 mod licences;

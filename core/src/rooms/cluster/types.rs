@@ -52,6 +52,8 @@ pub enum Request {
     },
     /// `GET /v1/cluster/identity`.
     Identity,
+    /// `POST /v1/cluster/init`; whether a node that has left is to begin anew.
+    Init(Result<bool, Malformed>),
     /// `GET /.well-known/jwks.json`.
     Jwks,
     /// `GET /v1/license`.
@@ -105,6 +107,7 @@ impl Request {
             Self::Health { ready: false } => "livez",
             Self::Health { ready: true } => "readyz",
             Self::Identity => "cluster_identity",
+            Self::Init(_) => "cluster_init",
             Self::Jwks => "jwks",
             Self::Licence => "license",
             Self::MakeCredential(_) => "make_credential",
@@ -149,6 +152,8 @@ pub enum Malformed {
     Address,
     /// There is no `address`.
     AddressMissing,
+    /// `force` is neither `true` nor `false`.
+    Force,
     /// `is_local` is neither `true` nor `false`.
     IsLocal,
     /// `license` is missing, or a field of it is.
@@ -168,6 +173,7 @@ impl Malformed {
         match self {
             Self::Address => "address must be host:port",
             Self::AddressMissing => "address is required",
+            Self::Force => "force must be true or false",
             Self::IsLocal => "is_local must be true or false",
             Self::Licence => "license is required, with all of its fields",
             Self::Name => "name must be a string of at most 255 characters",
@@ -238,6 +244,8 @@ pub enum Response {
     Deleted,
     /// No.
     Failed(Failure),
+    /// How the node's cluster began.
+    Founding(Box<Founding>),
     /// What the answering node knows of the cluster.
     Gossip(Arc<Digest>),
     /// The node is there.
@@ -375,6 +383,19 @@ pub struct Deactivated {
     pub version: u64,
     /// When, in seconds since the Unix epoch.
     pub at_s: u64,
+}
+
+/// The answer to `POST /v1/cluster/init`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Founding {
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// The node that the cluster was before it met another.
+    pub created_by: PeerId,
+    /// The peer that was minted first, of this node and those that it knows.
+    pub oldest_peer_id: PeerId,
+    /// Whether the cluster began just now.
+    pub was_created: bool,
 }
 
 /// A credential as it is listed: never its secret.

@@ -8,8 +8,8 @@ use crate::ids::{ClusterId, PeerId, PublicKey};
 use crate::input::Secret;
 use crate::rooms::cluster::credentials::NewCredential;
 use crate::rooms::cluster::types::{
-    Bootstrapped, CredentialListed, CredentialView, Deactivated, Identity, PeerStatus, PeerView,
-    Response,
+    Bootstrapped, CredentialListed, CredentialView, Deactivated, Founding, Identity, PeerStatus,
+    PeerView, Response,
 };
 use crate::rooms::cluster::wire::{base64_key, from_rfc3339, rfc3339};
 
@@ -32,6 +32,7 @@ pub(super) fn write(response: &Response) -> Vec<u8> {
             error: failure.text.clone().into_owned(),
             code: failure.code.text().into(),
         }),
+        Response::Founding(it) => json(&FoundingBody::of(it)),
         Response::Gossip(digest) => json(digest.as_ref()),
         Response::Healthy { now_s } => json(&Health {
             status: "ok".into(),
@@ -132,6 +133,42 @@ impl DeactivatedBody {
             version: self.version,
             at_s: self.deactivated_at.0,
         })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct FoundingBody {
+    cluster_id: ClusterId,
+    created_by: PeerId,
+    oldest_peer_id: PeerId,
+    was_created: bool,
+    /// What the other fields say, for people.
+    message: String,
+}
+
+impl FoundingBody {
+    fn of(founding: &Founding) -> Self {
+        let message = if founding.was_created {
+            "the peer has begun a cluster anew"
+        } else {
+            "the peer is in this cluster"
+        };
+        Self {
+            cluster_id: founding.cluster_id,
+            created_by: founding.created_by,
+            oldest_peer_id: founding.oldest_peer_id,
+            was_created: founding.was_created,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn read(self) -> Founding {
+        Founding {
+            cluster_id: self.cluster_id,
+            created_by: self.created_by,
+            oldest_peer_id: self.oldest_peer_id,
+            was_created: self.was_created,
+        }
     }
 }
 

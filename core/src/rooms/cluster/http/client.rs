@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::bodies::{
     Applied, BootstrappedBody, ClusterCredentialBody, CredentialBody, DeactivatedBody, ErrorBody,
-    Health, IdentityBody, Jwks, LicenceBody, NewCredentialBody, OpenId, PeerBody, StatusBody,
-    TokenBody,
+    FoundingBody, Health, IdentityBody, Jwks, LicenceBody, NewCredentialBody, OpenId, PeerBody,
+    StatusBody, TokenBody,
 };
 use super::form;
 use crate::http::{Outgoing, Site};
@@ -44,6 +44,13 @@ pub(crate) fn encode_request(_: &Site, request: &Request) -> Outgoing {
         Request::Health { ready: false } => get("/livez"),
         Request::Health { ready: true } => get("/readyz"),
         Request::Identity => get("/v1/cluster/identity"),
+        Request::Init(force) => {
+            let body = match force {
+                Ok(force) => json!({ "force": force }),
+                Err(wrong) => sample(*wrong),
+            };
+            post("/v1/cluster/init", body)
+        }
         Request::Jwks => get("/.well-known/jwks.json"),
         Request::Licence => get("/v1/license"),
         Request::MakeCredential(scopes) => {
@@ -125,6 +132,7 @@ fn sample(wrong: Malformed) -> serde_json::Value {
     match wrong {
         Malformed::Address => json!({ "address": "" }),
         Malformed::AddressMissing | Malformed::IsLocal | Malformed::Licence => json!({}),
+        Malformed::Force => json!({ "force": 1 }),
         Malformed::Name => json!({ "address": "a:1", "name": 1 }),
         Malformed::NotJson => json!(null),
         Malformed::Scopes => json!({ "scopes": 1 }),
@@ -204,6 +212,7 @@ pub(crate) fn decode_response(request: &Request, status: u16, body: &Bytes) -> O
             }
         }
         Request::Identity => Response::Identity(Box::new(read::<IdentityBody>(body)?.read())),
+        Request::Init(_) => Response::Founding(Box::new(read::<FoundingBody>(body)?.read())),
         Request::Jwks => read::<Jwks>(body)?.read()?,
         Request::Licence | Request::ReplaceLicence(_) => {
             Response::Licence(Box::new(read::<LicenceBody>(body)?.read()))

@@ -45,6 +45,8 @@ pub enum Wanted {
     Gossip,
     /// A handshake.
     Handshake,
+    /// Whether a cluster is to begin anew.
+    Init,
     /// The scopes of a credential.
     MakeCredential,
     /// A peer's name.
@@ -172,6 +174,7 @@ fn routes(segments: &[&str], query: Query<'_>) -> Vec<(Method, Route)> {
         ["v1", "cluster", below @ ..] => match below {
             ["identity"] => vec![get(Request::Identity)],
             ["status"] => vec![get(Request::Status)],
+            ["init"] => vec![body(Method::POST, Wanted::Init)],
             ["sync"] => vec![post(Request::Sync)],
             ["credentials"] => vec![get(Request::ClusterCredential)],
             ["credentials", "rotate"] => vec![post(Request::Rotate)],
@@ -251,6 +254,7 @@ pub(crate) fn decode(_: &Site, route: Route, body: Bytes) -> Result<Request, Rep
         Wanted::Deactivate => Request::Deactivate(read::of_node(&body).ok_or_else(of_nodes)?),
         Wanted::Gossip => Request::Gossip(read::of_node(&body).ok_or_else(of_nodes)?),
         Wanted::Handshake => Request::Handshake(read::of_node(&body).ok_or_else(of_nodes)?),
+        Wanted::Init => Request::Init(read::init(&body)),
         Wanted::MakeCredential => Request::MakeCredential(read::scopes(&body)),
         Wanted::RenamePeer(id) => Request::RenamePeer(id, read::rename(&body)),
         Wanted::ReplaceLicence => Request::ReplaceLicence(read::licence(&body).map(Box::new)),

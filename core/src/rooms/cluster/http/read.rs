@@ -32,6 +32,18 @@ pub(super) fn add_peer(body: &[u8]) -> Result<AddPeer, Malformed> {
     Ok(AddPeer { address, name })
 }
 
+/// Whether it is forced. Most often there is nothing to say, and no body.
+pub(super) fn init(body: &[u8]) -> Result<bool, Malformed> {
+    if body.is_empty() {
+        return Ok(false);
+    }
+    match present(&object(body)?, "force") {
+        None => Ok(false),
+        Some(Value::Bool(force)) => Ok(*force),
+        Some(_) => Err(Malformed::Force),
+    }
+}
+
 pub(super) fn rename(body: &[u8]) -> Result<Option<String>, Malformed> {
     name(&object(body)?)
 }

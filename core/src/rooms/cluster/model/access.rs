@@ -43,6 +43,7 @@ pub(super) fn needed(request: &Request) -> Option<Scopes> {
         }
         Request::ClusterCredential
         | Request::DeleteSelf
+        | Request::Init(_)
         | Request::ReplaceLicence(_)
         | Request::Status
         | Request::Sync => Scopes::ADMIN,

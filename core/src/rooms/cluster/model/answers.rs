@@ -89,6 +89,10 @@ impl Model {
                 });
                 fits.then_some(()).ok_or_else(|| format!("with {left:?}"))
             }
+            (Request::Init(Err(_)), said) if code(said) != Some(Code::InvalidRequest) => {
+                Err("although it is malformed".to_owned())
+            }
+            (Request::Init(Ok(force)), said) => self.judge_init(asked, *force, said, &hidden),
             (Request::Status, Response::Status(peers)) => {
                 let shown: BTreeSet<PeerId> = peers.iter().map(|peer| peer.peer_id).collect();
                 self.same(asked, &shown, &hidden)
@@ -352,6 +356,51 @@ impl Model {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Who is in a cluster stays there; who has left comes back only if that is forced, and begins
+    /// with itself.
+    fn judge_init(
+        &self,
+        asked: &Asked,
+        force: bool,
+        response: &Response,
+        hidden: &dyn Fn(&PeerId) -> Option<bool>,
+    ) -> Result<(), String> {
+        let local = self.settings.peer_id;
+        let left = self.own.as_ref().is_some_and(|own| own.left_s.is_some());
+        let since = self.changed.own > asked.input;
+        let Response::Founding(said) = response else {
+            return match code(response) {
+                Some(Code::LicenceExpired) if force && (left || since) => Ok(()),
+                Some(Code::HandshakeFailed) if !force && (left || since) => Ok(()),
+                _ => Err(format!("with {response:?}")),
+            };
+        };
+        let told = || format!("with {said:?}");
+        if said.created_by.own_cluster() != said.cluster_id || said.oldest_peer_id > local {
+            return Err(told());
+        }
+        if said.was_created {
+            // What is written because of the question is written with it or after it.
+            let written = force && self.changed.own >= asked.input;
+            let anew = said.created_by == local && said.oldest_peer_id == local;
+            return (written && anew).then_some(()).ok_or_else(told);
+        }
+        let own = self.own.as_ref().map(|own| own.cluster_id);
+        let cluster = own.unwrap_or_else(|| local.own_cluster());
+        if !since && (left || cluster != said.cluster_id) {
+            return Err(told());
+        }
+        // A peer that surely is here and shown cannot be older than the oldest; and that one is here.
+        let sure = |id: &PeerId| !self.may_have_changed(asked, *id);
+        let older = |id: &&PeerId| **id < said.oldest_peer_id && hidden(id) == Some(false);
+        let older = self.members.keys().filter(|id| sure(id)).find(older);
+        let oldest = &said.oldest_peer_id;
+        let here = *oldest == local
+            || !sure(oldest)
+            || (self.members.contains_key(oldest) && hidden(oldest) != Some(true));
+        (older.is_none() && here).then_some(()).ok_or_else(told)
     }
 
     fn judge_gossip(

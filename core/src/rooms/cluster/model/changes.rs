@@ -88,11 +88,20 @@ impl Model {
     fn may_forget(&self, id: PeerId, buried: bool) -> Result<(), String> {
         // Whoever comes back after it has left begins anew. All else leaves a tombstone, and is
         // looked at with that.
-        if buried || self.wants(|request| matches!(request, Request::Bootstrap(Ok(_)))) {
+        if buried || (self.has_left() && self.may_return()) {
             Ok(())
         } else {
             Err(format!("{id} is forgotten, and nothing is kept of it"))
         }
+    }
+
+    fn has_left(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.left_s.is_some())
+    }
+
+    /// Whether somebody asks for what brings back a node that has left.
+    fn may_return(&self) -> bool {
+        self.wants(|request| matches!(request, Request::Bootstrap(Ok(_)) | Request::Init(Ok(true))))
     }
 
     fn may_remember(&self, now: Now, id: PeerId, gone: Option<&Tombstone>) -> Result<(), String> {
@@ -163,7 +172,7 @@ impl Model {
     /// A peer that was not in the cluster: it must have shaken hands, and lately.
     fn may_join(&self, id: PeerId, member: &Member) -> Result<(), String> {
         let record = &member.record;
-        if self.own.as_ref().is_some_and(|own| own.left_s.is_some()) {
+        if self.has_left() {
             return Err(format!("{id} joins a node that has left"));
         }
         if record.peer_id != id || id == self.settings.peer_id || record.public_key == self.key {
@@ -253,7 +262,12 @@ impl Model {
         if own.version < before.version || own.hello < before.hello {
             return Err("the node takes back what it said of itself".to_owned());
         }
-        if own.cluster_id > before.cluster_id {
+        let (left, is_left) = (before.left_s.is_some(), own.left_s.is_some());
+        if left && !is_left {
+            if own.cluster_id != self.settings.peer_id.own_cluster() {
+                return Err("the node returns to the cluster that it left".to_owned());
+            }
+        } else if own.cluster_id > before.cluster_id {
             return Err("the younger of two clusters wins".to_owned());
         }
         let local = Some(self.settings.peer_id);
@@ -265,10 +279,8 @@ impl Model {
         if own.name != before.name && !named {
             return Err("the node is renamed, and nobody asked for it".to_owned());
         }
-        let returns = self.wants(|request| matches!(request, Request::Bootstrap(Ok(_))));
         let leaves = self.wants(|request| matches!(request, Request::DeleteSelf));
-        let (left, is_left) = (before.left_s.is_some(), own.left_s.is_some());
-        if left != is_left && !(if is_left { leaves } else { returns }) {
+        if left != is_left && !(if is_left { leaves } else { self.may_return() }) {
             return Err("the node leaves or returns, and nobody asked for it".to_owned());
         }
         let called = |own: &Own| (own.address.clone(), own.name.clone());

@@ -11,10 +11,12 @@ use crate::config::cluster::{FixedToken, Licence, Scopes};
 use crate::config::{Config, Identity};
 use crate::ids::{Fingerprint, PeerId, PublicKey};
 use crate::input::{CallId, Caller, Listener, RequestId, Secret, VerifyId};
-use crate::rooms::cluster::failure::{FORBIDDEN, Failure, NO_PEER, UNAUTHORIZED};
-use crate::rooms::cluster::handshake::{Hello, VERSION, Why};
+use crate::rooms::cluster::failure::{FORBIDDEN, Failure, LAPSED, NO_PEER, UNAUTHORIZED};
+use crate::rooms::cluster::handshake::{Hello, LEFT, VERSION, Why};
 use crate::rooms::cluster::record::Record;
-use crate::rooms::cluster::types::{Member, Own, PeerView, Request, Response, Row, Tombstone};
+use crate::rooms::cluster::types::{
+    Founding, Malformed, Member, Own, PeerView, Request, Response, Row, Tombstone,
+};
 use crate::secret::SecretDigest;
 use crate::slots::Slots;
 use crate::time::{Instant, Now, WallTime};
@@ -180,6 +182,36 @@ fn view(number: u8) -> PeerView {
     }
 }
 
+/// What a node of the cluster of `peer(1)` keeps of itself.
+fn own() -> Own {
+    Own {
+        version: 1,
+        address: addr(1).to_string(),
+        name: String::new(),
+        left_s: None,
+        cluster_id: peer(1).own_cluster(),
+        hello: 0,
+    }
+}
+
+/// The same once it has left.
+fn departed() -> Row {
+    Row::Own(Some(Own {
+        version: 2,
+        left_s: Some(19),
+        ..own()
+    }))
+}
+
+/// The same once it has come back.
+fn returned() -> Own {
+    Own {
+        version: 3,
+        cluster_id: peer(0).own_cluster(),
+        ..own()
+    }
+}
+
 const fn failed(failure: Failure) -> Response {
     Response::Failed(failure)
 }
@@ -252,18 +284,7 @@ fn who_was_deleted_comes_back_only_if_it_is_added() {
 #[test]
 fn who_was_deleted_is_not_looked_for() {
     let mut model = with_peer(3);
-    let own = |hello| {
-        let own = Own {
-            version: 1,
-            address: addr(1).to_string(),
-            name: String::new(),
-            left_s: None,
-            cluster_id: peer(0).own_cluster(),
-            hello,
-        };
-        Row::Own(Some(own))
-    };
-    model.keep(&own(7));
+    model.keep(&Row::Own(Some(Own { hello: 7, ..own() })));
     model.keep(&deletion(3, 5));
     let mut calls = Slots::default();
     let mut shake = |model: &mut Model, number, why| {
@@ -308,14 +329,7 @@ fn nobody_is_forgotten_without_a_trace() {
 #[test]
 fn nobody_joins_who_has_left() {
     let mut model = model(64);
-    model.keep(&Row::Own(Some(Own {
-        version: 2,
-        address: addr(1).to_string(),
-        name: String::new(),
-        left_s: Some(19),
-        cluster_id: peer(0).own_cluster(),
-        hello: 0,
-    })));
+    model.keep(&departed());
     greet(&mut model, 1, &hello(3, 5, Why::Add), true);
     write(&mut model, joins(3, 5)).expect_err("the node has left");
 }
@@ -363,11 +377,8 @@ fn what_a_peer_says_counts_if_it_is_later_and_its_own() {
 fn a_node_says_something_else_of_itself_only_under_another_number() {
     let own = |version, name: &str| Own {
         version,
-        address: addr(1).to_string(),
         name: name.to_owned(),
-        left_s: None,
-        cluster_id: peer(0).own_cluster(),
-        hello: 0,
+        ..own()
     };
     let become_one = |version, asked: bool| {
         let mut model = model(64);
@@ -382,4 +393,103 @@ fn a_node_says_something_else_of_itself_only_under_another_number() {
     assert_eq!(become_one(2, true), Ok(()));
     become_one(2, false).expect_err("nobody asked for it");
     become_one(1, true).expect_err("others would not take it for new");
+}
+
+#[test]
+fn who_has_left_comes_back_only_if_somebody_who_may_forces_it() {
+    let returns = |token: &str, request: &Request, own: Own| {
+        let mut model = with_peer(3);
+        model.keep(&departed());
+        ask(&mut model, 2, Some(token), request);
+        let rows = [Row::Member(peer(3), None), Row::Own(Some(own))];
+        model.written(at(20), rows.iter())
+    };
+    let force = Request::Init(Ok(true));
+    assert_eq!(returns("admin", &force, returned()), Ok(()));
+    returns("reader", &force, returned()).expect_err("it may not");
+    returns("admin", &Request::Init(Ok(false)), returned()).expect_err("it is not forced");
+    returns("admin", &Request::Sync, returned()).expect_err("nobody asked for it");
+    let back = Own {
+        cluster_id: own().cluster_id,
+        ..returned()
+    };
+    returns("admin", &force, back).expect_err("that is the cluster that it left");
+    // Who is in a cluster keeps its peers, whatever is forced.
+    let mut model = with_peer(3);
+    model.keep(&Row::Own(Some(own())));
+    ask(&mut model, 2, Some("admin"), &force);
+    write(&mut model, Row::Member(peer(3), None)).expect_err("it never left");
+}
+
+fn founding(cluster: u8, oldest: u8, was_created: bool) -> Response {
+    Response::Founding(Box::new(Founding {
+        cluster_id: peer(cluster).own_cluster(),
+        created_by: peer(cluster),
+        oldest_peer_id: peer(oldest),
+        was_created,
+    }))
+}
+
+#[test]
+fn how_the_cluster_began_is_told_as_it_was_written() {
+    let tells = |row: &Row, request: Result<bool, Malformed>, response: &Response| {
+        let mut model = with_peer(3);
+        model.keep(row);
+        model.begin();
+        ask(&mut model, 2, Some("admin"), &Request::Init(request));
+        answer(&mut model, 2, response)
+    };
+    let active = Row::Own(Some(Own {
+        cluster_id: peer(1).own_cluster(),
+        ..own()
+    }));
+    for force in [false, true] {
+        assert_eq!(tells(&active, Ok(force), &founding(1, 0, false)), Ok(()));
+        tells(&active, Ok(force), &founding(2, 0, false)).expect_err("it is another cluster");
+        tells(&active, Ok(force), &founding(1, 3, false)).expect_err("the node itself is older");
+        tells(&active, Ok(force), &founding(0, 0, true)).expect_err("nothing was written");
+        tells(&active, Ok(force), &failed(LEFT)).expect_err("it has not left");
+        tells(&active, Ok(force), &failed(LAPSED)).expect_err("nothing needs a licence");
+    }
+    let left = departed();
+    assert_eq!(tells(&left, Ok(false), &failed(LEFT)), Ok(()));
+    assert_eq!(tells(&left, Ok(true), &failed(LAPSED)), Ok(()));
+    tells(&left, Ok(true), &failed(LEFT)).expect_err("it is forced");
+    tells(&left, Ok(false), &failed(LAPSED)).expect_err("it is not even forced");
+    tells(&left, Ok(false), &founding(1, 0, false)).expect_err("it has left");
+    tells(&left, Err(Malformed::Force), &failed(LEFT)).expect_err("it is malformed");
+    let wrong = failed(Malformed::Force.into());
+    assert_eq!(tells(&left, Err(Malformed::Force), &wrong), Ok(()));
+
+    let comes_back = |response: &Response| {
+        let mut model = with_peer(3);
+        model.keep(&departed());
+        model.begin();
+        ask(&mut model, 2, Some("admin"), &Request::Init(Ok(true)));
+        let rows = [Row::Member(peer(3), None), Row::Own(Some(returned()))];
+        model.written(at(20), rows.iter()).expect("it is forced");
+        answer(&mut model, 2, response)
+    };
+    assert_eq!(comes_back(&founding(0, 0, true)), Ok(()));
+    comes_back(&founding(1, 0, true)).expect_err("that is the cluster that it left");
+}
+
+#[test]
+fn the_oldest_peer_is_one_that_is_here() {
+    let local = 5;
+    let tells = |oldest: u8| {
+        let mut model = model(64);
+        model.settings.peer_id = peer(local);
+        let mut hello = hello(3, 5, Why::Add);
+        hello.to = peer(local);
+        hello.sign(&key(3), None);
+        greet(&mut model, 1, &hello, true);
+        write(&mut model, joins(3, 5)).expect("it shook hands");
+        model.begin();
+        ask(&mut model, 2, Some("admin"), &Request::Init(Ok(false)));
+        answer(&mut model, 2, &founding(local, oldest, false))
+    };
+    assert_eq!(tells(3), Ok(()));
+    tells(local).expect_err("another is older");
+    tells(2).expect_err("that one is not here");
 }

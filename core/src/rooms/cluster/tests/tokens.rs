@@ -22,6 +22,7 @@ fn protected() -> Vec<(Request, Scopes)> {
         (Request::Status, Scopes::ADMIN),
         (Request::Sync, Scopes::ADMIN),
         (Request::DeleteSelf, Scopes::ADMIN),
+        (Request::Init(Ok(true)), Scopes::ADMIN),
         (Request::Licence, Scopes::NONE),
         (
             Request::ReplaceLicence(Err(Malformed::Licence)),
