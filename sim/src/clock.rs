@@ -14,6 +14,8 @@ pub struct Clock {
     skew: i64,
     /// How far it has jumped since.
     jumped: i64,
+    /// The most that it ever was ahead because of that.
+    furthest: i64,
     /// By how many millionths both run too fast.
     ppm: i32,
     /// The world's time, and what the counting clock showed, when the speed changed last.
@@ -27,6 +29,7 @@ impl Clock {
         Self {
             skew,
             jumped: 0,
+            furthest: 0,
             ppm: 0,
             anchor: (0, 0),
         }
@@ -68,6 +71,15 @@ impl Clock {
     /// The wall clock jumps.
     pub const fn jump(&mut self, by: i64) {
         self.jumped = self.jumped.saturating_add(by);
+        if self.furthest < self.jumped {
+            self.furthest = self.jumped;
+        }
+    }
+
+    /// How far ahead jumps brought the wall clock at most.
+    #[must_use]
+    pub const fn furthest(&self) -> u64 {
+        self.furthest.unsigned_abs()
     }
 
     /// From the world's time `at` on, both clocks run too fast by `ppm` millionths.
@@ -116,6 +128,10 @@ mod tests {
         assert_eq!((clock.local(100), wall(&clock, 100)), (100, 1_095));
         clock.drift(100, 100_000);
         assert_eq!((clock.local(200), wall(&clock, 200)), (210, 1_205));
+        clock.jump(500);
+        clock.jump(-1_500);
+        clock.jump(1_000);
+        assert_eq!(clock.furthest(), 1_500, "jumps add up");
         clock.mend(200);
         assert_eq!((clock.local(300), wall(&clock, 300)), (310, 295));
     }

@@ -23,7 +23,7 @@ pub struct Rates {
     rates: [Rate; Kind::ALL.len()],
     /// How many crashes in a million are announced to the node as a stop.
     pub drain_chance: u32,
-    /// How far ahead a clock jumps at most.
+    /// Clocks jump ahead by less than this.
     pub jump_max: u64,
     /// Whether some crashes tear or lose writes and some partitions have odd shapes.
     pub varied: bool,
@@ -228,8 +228,8 @@ impl Scene<'_> {
                 nodes,
                 // Back only as far as a transaction's creation time may lie ahead.
                 by: match luck.below(8) {
-                    0 => luck.below(20 * 3_600 * SECOND).min(self.rates.jump_max) as i64,
-                    1..4 => luck.below(3_600 * SECOND).min(self.rates.jump_max) as i64,
+                    0 => (luck.below(20 * 3_600 * SECOND) % self.rates.jump_max) as i64,
+                    1..4 => (luck.below(3_600 * SECOND) % self.rates.jump_max) as i64,
                     _ => -(luck.below(60 * SECOND) as i64),
                 },
             },

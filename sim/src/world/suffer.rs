@@ -264,15 +264,10 @@ impl World {
         }
     }
 
-    /// How far ahead clocks were set at most.
+    /// How far ahead clocks were at most.
     pub(crate) fn furthest_jump(&self) -> u64 {
-        let mut furthest = 0;
-        for fault in &self.faults {
-            if let What::Jump { by, .. } = fault.what {
-                furthest = furthest.max(by.max(0) as u64);
-            }
-        }
-        furthest
+        let all = self.hosts.iter().map(|host| host.clock.furthest());
+        all.max().unwrap_or(0)
     }
 
     /// Faults and users stop; every node of the core is up again.
