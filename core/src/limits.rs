@@ -266,8 +266,11 @@ pub const TOKEN_CHECKS_MAX: usize = 256;
 pub const CREDENTIALS_MAX: usize = 1_024;
 /// Peers of a cluster, whatever its licence says.
 pub const MEMBERS_MAX: usize = 4_096;
-/// Deleted and deactivated peers that are remembered; the oldest deleted one makes room.
-pub const TOMBSTONES_MAX: usize = 4_096;
+/// Peers that an operator deleted and that are remembered; the oldest makes room for another deletion,
+/// and for nothing else.
+pub const DELETIONS_MAX: usize = 4_096;
+/// Peers that have left by themselves and are remembered; the oldest makes room for another departure.
+pub const DEPARTURES_MAX: usize = 4_096;
 /// Peers being added by operators at the same time.
 pub const ADDS_MAX: usize = 64;
 /// Handshakes of others that are being checked.

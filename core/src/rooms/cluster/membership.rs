@@ -13,7 +13,7 @@ use super::{Cluster, Event};
 use crate::commons::address::HostAddr;
 use crate::cx::Cx;
 use crate::ids::{ClusterId, PeerId};
-use crate::limits::TOMBSTONES_MAX;
+use crate::limits::{DELETIONS_MAX, DEPARTURES_MAX};
 use crate::time::{Instant, WallTime};
 
 /// How a peer answers.
@@ -221,7 +221,8 @@ impl Cluster {
             return true;
         }
         if let Some(gone) = self.tombstones.get_mut(&record.peer_id) {
-            // Others count it in, and may have nobody else to hear it from.
+            // Others count it in, and may have nobody else to hear it from. Who was deleted stays so.
+            gone.deleted = gone.is_deletion();
             gone.record = record.clone();
             cx.put(Row::Tombstone(record.peer_id, Some(Box::new(gone.clone()))));
             return true;
@@ -345,18 +346,25 @@ impl Cluster {
             hello: member.hello,
             since_s: cx.now().wall.as_secs(),
         };
-        if self.tombstones.len() >= TOMBSTONES_MAX {
-            self.forget_oldest_tombstone(cx);
-        }
+        self.make_room(cx, tombstone.is_deletion());
         cx.put(Row::Tombstone(id, Some(Box::new(tombstone.clone()))));
         self.tombstones.insert(id, tombstone);
     }
 
-    /// Makes room; a deletion goes before a peer's own farewell, which others may not have heard.
-    fn forget_oldest_tombstone(&mut self, cx: &mut Cx<'_, Self>) {
-        let rank = |gone: &Tombstone| (!gone.record.is_active(), gone.since_s);
-        let oldest = self.tombstones.iter().min_by_key(|(_, gone)| rank(gone));
-        if let Some(id) = oldest.map(|(id, _)| *id) {
+    /// Makes room for one more that is gone. Strangers may come and go as they like where there is no
+    /// shared secret, so departures push out departures only, and deletions only deletions.
+    fn make_room(&mut self, cx: &mut Cx<'_, Self>, deletion: bool) {
+        let max = most_gone(deletion);
+        while self.tombstones.len() >= max {
+            let all = self.tombstones.iter();
+            let alike = all.filter(|(_, gone)| gone.is_deletion() == deletion);
+            if alike.clone().count() < max {
+                return;
+            }
+            let oldest = alike.min_by_key(|(_, gone)| gone.since_s);
+            let Some(id) = oldest.map(|(id, _)| *id) else {
+                return;
+            };
             self.tombstones.remove(&id);
             cx.put(Row::Tombstone(id, None));
         }
@@ -408,5 +416,14 @@ impl Cluster {
         };
         record.sign(&self.key);
         self.announcement = record;
+    }
+}
+
+/// How many deletions are remembered, or how many departures.
+pub(super) const fn most_gone(deletions: bool) -> usize {
+    if deletions {
+        DELETIONS_MAX
+    } else {
+        DEPARTURES_MAX
     }
 }

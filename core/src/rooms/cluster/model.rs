@@ -24,6 +24,7 @@ use crate::rooms::cluster::credentials::SharedCredential;
 use crate::time::Now;
 use crate::verify::{Signed, Verdict, VerifyJob};
 use access::May;
+use changes::Batch;
 
 /// The model of a node in its cluster.
 #[derive(Clone, Debug)]
@@ -312,14 +313,9 @@ impl Model {
         now: Now,
         rows: impl Iterator<Item = &'a Row> + Clone,
     ) -> Result<(), String> {
-        let mut buried = BTreeSet::new();
-        for row in rows.clone() {
-            if let Row::Tombstone(id, Some(_)) = row {
-                buried.insert(*id);
-            }
-        }
+        let batch = Batch::of(rows.clone());
         let mut all = rows.clone();
-        let result = all.try_for_each(|row| self.may_write(now, row, &buried));
+        let result = all.try_for_each(|row| self.may_write(now, row, &batch));
         for row in rows {
             self.keep(row);
         }

@@ -6,6 +6,7 @@
 )]
 
 mod founding;
+mod gone;
 mod gossip;
 mod joining;
 mod licences;

@@ -6,33 +6,56 @@
     reason = "a request is the one that is looked for, or another"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Asked, Model};
 use crate::ids::PeerId;
-use crate::limits::{MEMBERS_MAX, TOMBSTONES_MAX};
+use crate::limits::MEMBERS_MAX;
 use crate::rooms::cluster::credentials::SharedCredential;
 use crate::rooms::cluster::handshake::Why;
 use crate::rooms::cluster::licence::SignedLicence;
+use crate::rooms::cluster::membership::most_gone;
 use crate::rooms::cluster::record::Record;
 use crate::rooms::cluster::types::{
     AddPeer, Bought, Credential, Member, Own, Request, Row, Tombstone,
 };
 use crate::time::Now;
 
+/// Who comes and goes with the rows of one input.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// Of whom something is kept when they are gone, and whether they were deleted.
+    buried: BTreeMap<PeerId, bool>,
+    /// Who is in the cluster.
+    present: BTreeSet<PeerId>,
+}
+
+impl Batch {
+    pub(super) fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Self {
+        let mut batch = Self::default();
+        for row in rows {
+            match row {
+                Row::Member(id, Some(_)) => {
+                    batch.present.insert(*id);
+                }
+                Row::Tombstone(id, Some(gone)) => {
+                    batch.buried.insert(*id, gone.is_deletion());
+                }
+                _ => {}
+            }
+        }
+        batch
+    }
+}
+
 impl Model {
     /// # Errors
     /// Why the row must not be written with the input at hand.
-    pub(super) fn may_write(
-        &self,
-        now: Now,
-        row: &Row,
-        buried: &BTreeSet<PeerId>,
-    ) -> Result<(), String> {
+    pub(super) fn may_write(&self, now: Now, row: &Row, batch: &Batch) -> Result<(), String> {
         match row {
             Row::Bought(bought) => self.may_buy(bought.as_ref()),
             Row::Credential(client, own) => self.may_have_credential(client, own.as_ref()),
-            Row::Member(id, None) => self.may_forget(*id, buried.contains(id)),
+            Row::Member(id, None) => self.may_forget(*id, batch.buried.contains_key(id)),
             Row::Member(id, Some(member)) => match self.members.get(id) {
                 None => self.may_join(*id, member),
                 Some(before) => self.may_change(*id, before, member),
@@ -43,7 +66,10 @@ impl Model {
                 (Some(before), Some(own)) => self.may_become(before, own),
             },
             Row::Shared(shared) => self.may_share(shared.as_deref()),
-            Row::Tombstone(id, gone) => self.may_remember(now, *id, gone.as_deref()),
+            Row::Tombstone(id, gone) => match gone {
+                Some(gone) => self.may_remember(now, *id, gone),
+                None => self.may_clear(*id, batch),
+            },
             Row::Used(..) => Ok(()),
         }
     }
@@ -104,11 +130,28 @@ impl Model {
         self.wants(|request| matches!(request, Request::Bootstrap(Ok(_)) | Request::Init(Ok(true))))
     }
 
-    fn may_remember(&self, now: Now, id: PeerId, gone: Option<&Tombstone>) -> Result<(), String> {
-        let Some(gone) = gone else {
-            // It comes back, which is looked at with its row, or there is no more room.
+    /// Nothing is kept of who was gone: it comes back, which is looked at with its row, or there is
+    /// no room beside another that goes like it.
+    fn may_clear(&self, id: PeerId, batch: &Batch) -> Result<(), String> {
+        let Some(before) = self.gone.get(&id) else {
             return Ok(());
         };
+        let deletion = before.is_deletion();
+        let makes_room = self.alike(deletion) >= most_gone(deletion)
+            && batch.buried.values().any(|other| *other == deletion);
+        let told = || format!("nobody remembers that {id} is gone, and it does not come back");
+        (batch.present.contains(&id) || makes_room)
+            .then_some(())
+            .ok_or_else(told)
+    }
+
+    /// How many are gone like this.
+    fn alike(&self, deletion: bool) -> usize {
+        let alike = self.gone.values();
+        alike.filter(|gone| gone.is_deletion() == deletion).count()
+    }
+
+    fn may_remember(&self, now: Now, id: PeerId, gone: &Tombstone) -> Result<(), String> {
         if let Some(before) = self
             .gone
             .get(&id)
@@ -119,7 +162,8 @@ impl Model {
         let Some(member) = self.members.get(&id) else {
             return Err(format!("{id} is remembered as gone, and was never here"));
         };
-        if self.gone.len() > TOMBSTONES_MAX || gone.since_s > now.wall.as_secs() {
+        let deletion = gone.is_deletion();
+        if self.alike(deletion) > most_gone(deletion) || gone.since_s > now.wall.as_secs() {
             return Err(format!("there are {} tombstones", self.gone.len()));
         }
         if gone.hello != member.hello {
@@ -143,10 +187,12 @@ impl Model {
     fn may_remember_departure(&self, before: &Tombstone, gone: &Tombstone) -> Result<(), String> {
         let id = before.record.peer_id;
         let record = gone.record.clone();
+        let deleted = before.is_deletion();
         if gone.record.is_active()
             || *gone
                 != (Tombstone {
                     record,
+                    deleted,
                     ..before.clone()
                 })
         {

@@ -11,6 +11,7 @@ use crate::config::cluster::{FixedToken, Licence, Scopes};
 use crate::config::{Config, Identity};
 use crate::ids::{Fingerprint, PeerId, PublicKey};
 use crate::input::{CallId, Caller, Listener, RequestId, Secret, VerifyId};
+use crate::limits::DELETIONS_MAX;
 use crate::rooms::cluster::failure::{FORBIDDEN, Failure, LAPSED, NO_PEER, UNAUTHORIZED};
 use crate::rooms::cluster::handshake::{Hello, LEFT, VERSION, Why};
 use crate::rooms::cluster::record::Record;
@@ -275,8 +276,8 @@ fn who_was_deleted_comes_back_only_if_it_is_added() {
         assert_eq!(model.written(at(20), rows.iter()), Ok(()));
         assert_eq!(answer(&mut model, 2, &Response::Deleted), Ok(()));
         greet(&mut model, 3, &hello(3, number, why), true);
-        let mut rows = [joins(3, number), Row::Tombstone(peer(3), None)].into_iter();
-        let result = rows.try_for_each(|row| write(&mut model, row));
+        let rows = [joins(3, number), Row::Tombstone(peer(3), None)];
+        let result = model.written(at(20), rows.iter());
         assert_eq!(result.is_ok(), good, "{why:?} {number}: {result:?}");
     }
 }
@@ -324,6 +325,34 @@ fn nobody_is_forgotten_without_a_trace() {
     let delete = Request::DeletePeer(Some(peer(3)));
     ask(&mut model, 2, Some("admin"), &delete);
     write(&mut model, row()).expect_err("the deletion is not remembered");
+}
+
+#[test]
+fn a_deletion_is_remembered_while_there_is_room() {
+    let clear = Row::Tombstone(peer(3), None);
+    let mut model = with_peer(4);
+    model.keep(&deletion(3, 5));
+    write(&mut model, clear.clone()).expect_err("it does not come back");
+    // As many as there is room for, but for two.
+    let fill = |model: &mut Model, count: usize| {
+        let Row::Tombstone(_, gone) = deletion(5, 5) else {
+            unreachable!("a deletion is one");
+        };
+        for number in 0..count {
+            let id = PeerId::from_parts(1, number as u128);
+            model.keep(&Row::Tombstone(id, gone.clone()));
+        }
+    };
+    for (count, good) in [(DELETIONS_MAX - 2, false), (DELETIONS_MAX - 1, true)] {
+        let mut model = with_peer(4);
+        model.keep(&deletion(3, 5));
+        fill(&mut model, count);
+        let delete = Request::DeletePeer(Some(peer(4)));
+        ask(&mut model, 2, Some("admin"), &delete);
+        let rows = [clear.clone(), Row::Member(peer(4), None), deletion(4, 5)];
+        let result = model.written(at(20), rows.iter());
+        assert_eq!(result.is_ok(), good, "{count}: {result:?}");
+    }
 }
 
 #[test]
