@@ -112,6 +112,7 @@ impl Quota {
 fn level(name: &str) -> Level {
     match name {
         "cluster_forgery_ignored"
+        | "cluster_handshake_refused"
         | "cluster_peer_unreachable"
         | "known_peer_failed"
         | "known_peer_identity_mismatch"
@@ -159,6 +160,13 @@ mod tests {
             Some(1)
         );
         assert_eq!(quota.lines, LINES_MAX - 1);
+    }
+
+    #[test]
+    fn what_an_operator_must_mend_is_told_by_default() {
+        // Strangers cause these, too: the quota is for them.
+        assert_eq!(level("cluster_handshake_refused"), Level::WARN);
+        assert_eq!(level("cluster_handshake_failed"), Level::INFO);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Rule: cluster API, `POST /v1/cluster/init`.
 
 use super::failure::Failure;
-use super::handshake::{LEFT, is_member_banned};
+use super::handshake::is_member_banned;
+use super::reasons::LEFT;
 use super::types::{Founding, Response, Row};
 use super::{Cluster, Event};
 use crate::cx::Cx;

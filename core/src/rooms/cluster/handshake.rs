@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use super::failure::{BUSY, FULL, Failure, MISMATCH, handshake};
+use super::failure::{BUSY, FULL, Failure, MISMATCH};
+use super::reasons::{
+    ANOTHER_KEY, BANNED, DEACTIVATED, DELETED, FORGED, LEFT, MALFORMED, MISDIRECTED, REFLECTED,
+    REPEATED, SECRET,
+};
 use super::record::{Message, Record};
 use super::types::{Member, Response, Then};
 use super::wire::{base64_32, base64_signature, maybe_base64_32};
@@ -204,8 +208,7 @@ impl Cluster {
     ) {
         self.hellos -= 1;
         if !genuine {
-            let failure = handshake("handshake failed: invalid signature");
-            return refuse(cx, id, hello, failure);
+            return refuse(cx, id, hello, FORGED);
         }
         // The world may have changed while the signatures were checked.
         if let Err(failure) = self.screen(cx, hello) {
@@ -240,10 +243,10 @@ impl Cluster {
             return Err(MALFORMED);
         }
         if hello.to != cluster.peer_id {
-            return Err(handshake("handshake failed: it is for another peer"));
+            return Err(MISDIRECTED);
         }
         if record.peer_id == cluster.peer_id || record.public_key == self.public_key {
-            return Err(handshake("handshake failed: it comes from this peer"));
+            return Err(REFLECTED);
         }
         if self.own.left_s.is_some() {
             return Err(LEFT);
@@ -256,7 +259,7 @@ impl Cluster {
             self.check_licence(cx)?;
         }
         if !record.is_active() {
-            return Err(handshake("handshake failed: the peer is deactivated"));
+            return Err(DEACTIVATED);
         }
         if is_banned(cx, record) {
             return Err(BANNED);
@@ -282,7 +285,7 @@ impl Cluster {
         let last = known.map(|member| member.hello);
         let last = last.or_else(|| gone.map(|gone| gone.hello));
         if last.is_some_and(|last| number <= last) {
-            return Err(handshake("handshake failed: the challenge was used"));
+            return Err(REPEATED);
         }
         Ok(())
     }
@@ -293,20 +296,19 @@ impl Cluster {
     /// had it do so, the key of who is gone does not matter, for somebody may have taken the name of
     /// who is meant.
     pub(super) fn forbids(&self, record: &Record, why: Why, called: bool) -> Option<Failure> {
-        let another_key = handshake("handshake failed: the peer has another key");
         if let Some(known) = self.members.get(&record.peer_id) {
             let same = known.record.public_key == record.public_key;
-            return (!same).then_some(another_key);
+            return (!same).then_some(ANOTHER_KEY);
         }
         let gone = self.tombstones.get(&record.peer_id)?;
         if gone.record.public_key != record.public_key {
-            return (!called || why == Why::Discovery).then_some(another_key);
+            return (!called || why == Why::Discovery).then_some(ANOTHER_KEY);
         }
         if gone.is_deletion() && why == Why::Discovery {
-            return Some(handshake("handshake failed: the peer was deleted here"));
+            return Some(DELETED);
         }
         let has_left = !gone.record.is_active() && record.version <= gone.record.version;
-        has_left.then_some(handshake("handshake failed: the peer is deactivated"))
+        has_left.then_some(DEACTIVATED)
     }
 
     /// Whether the licence allows one more node, or this one is counted already. Peers with whom a
@@ -353,11 +355,3 @@ fn refuse(cx: &mut Cx<'_, Cluster>, id: RequestId, hello: &Hello, failure: Failu
     });
     cx.respond(id, Response::Failed(failure));
 }
-
-const MALFORMED: Failure = handshake("handshake failed: malformed or of another version");
-/// This node has left its cluster.
-pub(super) const LEFT: Failure = handshake("local peer is deactivated");
-/// A ban covers the other node.
-pub(super) const BANNED: Failure = handshake("handshake failed: the peer is banned");
-/// The other node does not know the shared secret.
-pub(super) const SECRET: Failure = handshake("handshake failed: the shared secret does not fit");

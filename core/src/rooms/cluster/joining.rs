@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use super::failure::{BUSY, Code, EXISTS, FULL, Failure, MISMATCH, handshake};
-use super::handshake::{
-    BANNED, Hello, LEFT, SECRET, VERSION, Welcome, Why, same_licence, shares_secret,
-};
+use super::failure::{BUSY, EXISTS, FULL, Failure, MISMATCH, handshake};
+use super::handshake::{Hello, VERSION, Welcome, Why, same_licence, shares_secret};
+use super::reasons::{ANOTHER_KEY, BANNED, FORGED, LEFT, SECRET, retold};
 use super::record::Record;
 use super::types::{AddPeer, Identity, Member, Request, Response, Then};
 use super::{Cluster, Event};
@@ -237,13 +236,7 @@ impl Cluster {
     ) -> Result<Arc<Welcome>, Failure> {
         let response = of_cluster(result.map_err(unreachable)?).ok_or(STRANGE)?;
         if let Response::Failed(theirs) = &response {
-            return Err(if theirs.code == Code::LicenceMismatch {
-                MISMATCH
-            } else if theirs.code == Code::NodeLimitExceeded {
-                FULL
-            } else {
-                handshake("handshake failed: the peer refused")
-            });
+            return Err(retold(theirs));
         }
         let Response::Welcome(welcome) = response else {
             return Err(STRANGE);
@@ -283,8 +276,7 @@ impl Cluster {
         genuine: bool,
     ) {
         if !genuine {
-            let failure = handshake("handshake failed: invalid signature");
-            return self.jilted(cx, peer, failure);
+            return self.jilted(cx, peer, FORGED);
         }
         if self.own.left_s.is_some() {
             return self.jilted(cx, peer, LEFT);
@@ -519,4 +511,3 @@ const fn unreachable(error: CallError) -> Failure {
 }
 
 const STRANGE: Failure = handshake("handshake failed: the answer is not that of a peer");
-const ANOTHER_KEY: Failure = handshake("handshake failed: the peer has another key");

@@ -4,7 +4,8 @@
 //! Rules: cluster API, `GET`, `PUT` and `DELETE /v1/peers`.
 
 use super::failure::{Code, Failure, NO_PEER};
-use super::handshake::{LEFT, is_member_banned};
+use super::handshake::is_member_banned;
+use super::reasons::LEFT;
 use super::record::Record;
 use super::types::{
     AddPeer, Deactivated, Identity, Member, Own, PeerStatus, PeerView, Response, Row, Tombstone,

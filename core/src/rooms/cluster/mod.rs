@@ -17,6 +17,7 @@ pub mod licence;
 mod membership;
 #[cfg(any(test, feature = "testing"))]
 pub mod model;
+mod reasons;
 pub mod record;
 mod rows;
 mod tokens;

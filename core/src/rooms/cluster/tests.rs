@@ -10,6 +10,7 @@ mod gone;
 mod gossip;
 mod joining;
 mod licences;
+mod refusals;
 mod tokens;
 
 use std::sync::Arc;

@@ -84,7 +84,7 @@ fn who_has_left_stays_away_unless_it_is_forced() {
     world.until(secs(2), |_| false);
     let before = world.nodes[2].exported();
     let refused = init(&mut world, 2, false);
-    assert_eq!(refused, Response::Failed(handshake::LEFT));
+    assert_eq!(refused, Response::Failed(reasons::LEFT));
     assert_eq!(refused.status(), 422);
     let malformed = at_once(&mut world, 2, Request::Init(Err(Malformed::Force)));
     assert_eq!(code(&malformed), Some(Code::InvalidRequest));

@@ -252,7 +252,11 @@ fn shared_secret_must_fit_on_both_sides() {
 }
 
 /// The hello that the node says to the peer at `addr`, whose identity is `identity`.
-fn hello_of(script: &mut Script, to: u8, identity: &Identity) -> (crate::CallId, Arc<Hello>) {
+pub(super) fn hello_of(
+    script: &mut Script,
+    to: u8,
+    identity: &Identity,
+) -> (crate::CallId, Arc<Hello>) {
     let (_, input) = script.request(bearing(ADMIN), add(to).into());
     let (id, _, _) = calls(&script.run(input)).pop().expect("asks who is there");
     let identity = Response::Identity(Box::new(identity.clone()));
@@ -263,7 +267,7 @@ fn hello_of(script: &mut Script, to: u8, identity: &Identity) -> (crate::CallId,
     }
 }
 
-fn identity_of(script: &mut Script) -> Identity {
+pub(super) fn identity_of(script: &mut Script) -> Identity {
     let response = script.ask(operator(), Request::Identity.into());
     match ours(response.expect("an answer")) {
         Response::Identity(identity) => *identity,
