@@ -113,6 +113,7 @@ fn level(name: &str) -> Level {
     match name {
         "cluster_forgery_ignored"
         | "cluster_handshake_refused"
+        | "cluster_licence_changed"
         | "cluster_peer_unreachable"
         | "known_peer_failed"
         | "known_peer_identity_mismatch"

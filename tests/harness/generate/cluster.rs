@@ -14,8 +14,8 @@ use peerage_core::rooms::cluster::licence::SignedLicence;
 use peerage_core::rooms::cluster::record::Record;
 use peerage_core::rooms::cluster::{
     AddPeer, Bootstrap, Bootstrapped, Bought, Credential, CredentialListed, CredentialView,
-    Deactivated, Founding, Grant, Identity, Malformed, Member, Own, PeerStatus, PeerView, Request,
-    Response, Row, TokenForm, Tombstone,
+    Deactivated, Founding, Grant, Identity, LicenceName, Malformed, Member, Own, PeerStatus,
+    PeerView, Request, Response, Row, TokenForm, Tombstone,
 };
 use peerage_core::secret::SecretDigest;
 
@@ -222,6 +222,10 @@ pub(super) fn row(draws: &mut Draws) -> Row {
             left_s: maybe(draws, Draws::bits),
             cluster_id: cluster_id(draws),
             hello: draws.bits(),
+            licence: maybe(draws, |draws| LicenceName {
+                id: draws.text(20),
+                customer_id: maybe(draws, |draws| draws.text(20)),
+            }),
         })),
         4 => Row::Shared(Some(Box::new(shared(draws)))),
         5 => {

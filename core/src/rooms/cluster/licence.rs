@@ -8,7 +8,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use super::failure::{Code, Failure, LAPSED};
 use super::handshake::same_licence;
 use super::record::Message;
-use super::types::{Bootstrap, Bootstrapped, Bought, Request, Response, Row, Then};
+use super::types::{Bootstrap, Bootstrapped, Bought, LicenceName, Request, Response, Row, Then};
 use super::{Cluster, Event};
 use crate::config::cluster::{Licence, Scopes};
 use crate::cx::Cx;
@@ -81,6 +81,27 @@ impl Cluster {
         match &self.bought {
             Some(bought) if given.is_developers() => &bought.licence,
             Some(_) | None => given,
+        }
+    }
+
+    pub(super) fn licence_name(&self, cx: &Cx<'_, Self>) -> LicenceName {
+        let licence = self.licence(cx);
+        LicenceName {
+            id: licence.id.clone(),
+            customer_id: licence.customer_id.clone(),
+        }
+    }
+
+    /// Tells, once, that the operator changed the licence: nothing else shows that the peers are those
+    /// of another one.
+    pub(super) fn note_licence(&mut self, cx: &mut Cx<'_, Self>) {
+        let Some(former) = &self.own.licence else {
+            return;
+        };
+        let same = same_licence(self.licence(cx), &former.id, former.customer_id.as_deref());
+        if !same && !self.members.is_empty() {
+            cx.event(Event::LicenceChanged);
+            self.put_own(cx);
         }
     }
 

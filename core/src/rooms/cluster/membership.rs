@@ -185,7 +185,7 @@ impl Cluster {
         }
         cx.put(Row::Member(id, Some(Box::new(member.clone()))));
         self.members.insert(id, member);
-        if !self.own_stored {
+        if !self.own_stored || self.own.licence.as_ref() != Some(&self.licence_name(cx)) {
             self.put_own(cx);
         }
         self.arm_gossip(cx);
@@ -389,12 +389,14 @@ impl Cluster {
             left_s: None,
             cluster_id: cx_peer.own_cluster(),
             hello: 0,
+            licence: None,
         }
     }
 
     /// Writes what this node keeps of itself, and signs what it says of itself.
     pub(super) fn put_own(&mut self, cx: &mut Cx<'_, Self>) {
         self.own_stored = true;
+        self.own.licence = Some(self.licence_name(cx));
         cx.put(Row::Own(Some(self.own.clone())));
         self.announce(cx.config().cluster.peer_id);
     }

@@ -35,8 +35,8 @@ use ed25519_dalek::SigningKey;
 pub use tokens::{Claims, LIFETIME_S};
 pub use types::{
     AddPeer, Bootstrap, Bootstrapped, Bought, Credential, CredentialListed, CredentialView,
-    Deactivated, Founding, Grant, Identity, Malformed, Member, Own, PeerStatus, PeerView, Request,
-    Response, Row, Then, Timer, TokenForm, Tombstone,
+    Deactivated, Founding, Grant, Identity, LicenceName, Malformed, Member, Own, PeerStatus,
+    PeerView, Request, Response, Row, Then, Timer, TokenForm, Tombstone,
 };
 
 use credentials::SharedCredential;
@@ -150,6 +150,7 @@ impl Room for Cluster {
     }
 
     fn start(&mut self, cx: &mut Cx<'_, Self>) {
+        self.note_licence(cx);
         let address = cx.config().cluster.address.to_string();
         // Who has left said its last words.
         if self.own.left_s.is_none() && self.own.address != address {
@@ -535,6 +536,8 @@ events! {
         HandshakeFailed { /** With whom. */ addr: HostAddr, /** Why. */ failure: Failure } = "cluster_handshake_failed", "no handshake with {addr}: {failure:?}";
         /// Another node's handshake was refused.
         HandshakeRefused { /** Who it says it is. */ peer: PeerId, /** Why. */ failure: Failure } = "cluster_handshake_refused", "refused the handshake of {peer}: {failure:?}";
+        /// The node started with another licence than that under which its peers came.
+        LicenceChanged = "cluster_licence_changed", "the licence was changed: the peers of the former one stay until they are deleted";
         /// Another node told of a peer, which is asked now.
         PeerHeardOf { /** Where it is said to be. */ addr: HostAddr } = "cluster_peer_heard_of", "heard of a peer of the cluster at {addr}";
         /// A token was made.

@@ -601,6 +601,18 @@ pub struct Own {
     pub cluster_id: ClusterId,
     /// The number of the last handshake that this node began.
     pub hello: u64,
+    /// The licence under which its peers came; not known of an older disk.
+    #[serde(default)]
+    pub licence: Option<LicenceName>,
+}
+
+/// Which licence it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LicenceName {
+    /// Its name.
+    pub id: String,
+    /// Whose it is.
+    pub customer_id: Option<String>,
 }
 
 /// A credential of this node.

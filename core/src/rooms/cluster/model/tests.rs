@@ -193,6 +193,7 @@ fn own() -> Own {
         left_s: None,
         cluster_id: peer(1).own_cluster(),
         hello: 0,
+        licence: None,
     }
 }
 

@@ -77,6 +77,51 @@ fn bootstrap_needs_a_licence_of_the_trusted_key() {
 }
 
 #[test]
+fn peers_of_a_former_licence_are_told_of_once() {
+    let mut world = world(2);
+    assert_eq!(join(&mut world, 0, 1).status(), 201);
+    world.until(secs(1), |_| false);
+    // Both sides of a handshake know under which licence it was.
+    for script in &world.nodes {
+        let mut config = script.node.config().as_ref().clone();
+        let changes = |config: &Config, rows| {
+            let mut script = Script::restore(config.clone(), rows);
+            let told = events(&script.advance(secs(1)));
+            assert_eq!(script.durable(), script.exported());
+            (told.contains(&"cluster_licence_changed"), script.durable())
+        };
+        let (told, rows) = changes(&config, script.durable());
+        assert!(!told, "it is the same licence");
+        config.cluster.licence.id = "lic_other".into();
+        let (told, rows) = changes(&config, rows);
+        assert!(told);
+        assert!(!changes(&config, rows).0, "once is enough");
+    }
+}
+
+#[test]
+fn licence_of_which_no_peer_came_is_changed_without_a_word() {
+    let mut world = world(2);
+    let rename = Request::RenamePeer(Some(peer_id(&world, 1)), Ok(Some("second".into())));
+    at_once(&mut world, 1, rename);
+    // It has a row of its own under one licence, and its first peer comes under another.
+    for node in 0..2 {
+        let script = &world.nodes[node];
+        let mut config = script.node.config().as_ref().clone();
+        config.cluster.licence.id = "lic_other".into();
+        let now = script.now;
+        world.nodes[node] = Script::restore(config, script.durable());
+        world.nodes[node].now = now;
+    }
+    world.answers.clear();
+    assert_eq!(join(&mut world, 0, 1).status(), 201);
+    world.until(secs(1), |_| false);
+    let config = world.nodes[1].node.config().as_ref().clone();
+    let mut again = Script::restore(config, world.nodes[1].durable());
+    assert!(!events(&again.advance(secs(1))).contains(&"cluster_licence_changed"));
+}
+
+#[test]
 fn licence_is_replaced_by_one_of_the_same_cluster() {
     let seller = SigningKey::from_bytes(&[77; 32]);
     let sold = |id: &str, customer: &str, change: &dyn Fn(&mut SignedLicence)| {
