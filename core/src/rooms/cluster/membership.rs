@@ -20,9 +20,9 @@ use crate::time::{Instant, WallTime};
 /// How a peer answers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
-    /// When it last answered.
+    /// When it last answered, if it has since this node started.
     pub(super) seen: Option<WallTime>,
-    /// When it last answered, or was met.
+    /// When it last answered or was met, or when this node started.
     pub(super) since: Instant,
     /// Whether it was told that it does not answer.
     pub(super) missed: bool,
@@ -115,7 +115,8 @@ impl Cluster {
         let members = self.members.iter();
         let shown = members.filter(|(_, member)| !is_member_banned(cx, member));
         let peers = shown.map(|(id, _)| {
-            let reach = self.reach.get(id);
+            // After a start a peer has to answer first.
+            let reach = self.reach.get(id).filter(|reach| reach.seen.is_some());
             PeerStatus {
                 peer_id: *id,
                 last_seen_s: reach.and_then(|reach| reach.seen).map(WallTime::as_secs),

@@ -224,6 +224,34 @@ fn banned_peer_is_out_of_sight_and_not_heard() {
 }
 
 #[test]
+fn after_a_start_a_peer_is_reachable_once_it_has_answered() {
+    let mut world = world(2);
+    join(&mut world, 0, 1);
+    let (config, rows, now) = {
+        let script = &world.nodes[0];
+        (
+            script.node.config().as_ref().clone(),
+            script.durable(),
+            script.now,
+        )
+    };
+    world.nodes[0] = Script::restore(config, rows);
+    world.nodes[0].now = now;
+    world.answers.clear();
+    let shown = |world: &mut World| match at_once(world, 0, Request::Status) {
+        Response::Status(peers) => (peers[0].reachable, peers[0].last_seen_s.is_some()),
+        other => panic!("{other:?}"),
+    };
+    world.nodes[0].advance(Duration::from_millis(1));
+    assert_eq!(shown(&mut world), (false, false));
+    world.until(secs(10), |_| false);
+    assert_eq!(shown(&mut world), (true, true));
+    world.down.insert(1);
+    world.until(secs(60), |_| false);
+    assert_eq!(shown(&mut world), (false, true));
+}
+
+#[test]
 fn restart_keeps_the_cluster() {
     let mut world = world(2);
     join(&mut world, 0, 1);
