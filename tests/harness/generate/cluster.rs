@@ -208,7 +208,7 @@ pub(super) fn row(draws: &mut Draws) -> Row {
         2 => {
             let member = Member {
                 record: record(draws),
-                name: draws.text(20),
+                remark: draws.text(20),
                 address: host_addr(draws).to_string(),
                 created_s: draws.bits(),
                 hello: draws.bits(),

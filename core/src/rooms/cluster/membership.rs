@@ -37,7 +37,7 @@ impl Member {
         let address = self.host_addr().or_else(|| self.record.host_addr());
         PeerView {
             id,
-            name: self.name.clone(),
+            name: self.name().to_owned(),
             public_key: self.record.public_key,
             is_local: false,
             address: address.expect("members have an address that was read once"),
@@ -45,12 +45,13 @@ impl Member {
         }
     }
 
-    /// Takes what the peer says of itself by now; its name counts where no operator gave one.
-    fn learn(&mut self, record: &Record) {
-        if self.name.is_empty() {
-            self.name.clone_from(&record.name);
+    /// What this node's operator calls it, or else what it calls itself.
+    fn name(&self) -> &str {
+        if self.remark.is_empty() {
+            &self.record.name
+        } else {
+            &self.remark
         }
-        self.record = record.clone();
     }
 }
 
@@ -151,7 +152,7 @@ impl Cluster {
                 let newer = record.version > known.record.version;
                 let moved = newer && record.address != known.record.address;
                 if newer {
-                    known.learn(record);
+                    known.record = record.clone();
                 }
                 if number == 0 || moved {
                     known.address = address.to_string();
@@ -167,7 +168,7 @@ impl Cluster {
                     addr: address.clone(),
                 });
                 Member {
-                    name: record.name.clone(),
+                    remark: String::new(),
                     record: record.clone(),
                     address: address.to_string(),
                     created_s: now.wall.as_secs(),
@@ -204,7 +205,7 @@ impl Cluster {
             member.address = address;
         }
         if let Some(name) = add.name {
-            member.name = name;
+            member.remark = name;
         }
         cx.put(Row::Member(id, Some(Box::new(member.clone()))));
         self.members.insert(id, member);
@@ -247,7 +248,7 @@ impl Cluster {
                 cx.acquaint(&addr, record.public_key);
             }
         }
-        changed.learn(record);
+        changed.record = record.clone();
         cx.put(Row::Member(record.peer_id, Some(Box::new(changed.clone()))));
         self.members.insert(record.peer_id, changed);
         true
@@ -263,7 +264,8 @@ impl Cluster {
 
     // --- Changing ---
 
-    /// `PUT /v1/peers/{id}`. A peer's name is a remark of this node's; its own is announced.
+    /// `PUT /v1/peers/{id}`. A peer's name is a remark of this node's, and gives way to the peer's own if
+    /// it is empty; this node's own is announced.
     pub(super) fn rename(
         &mut self,
         cx: &mut Cx<'_, Self>,
@@ -272,18 +274,21 @@ impl Cluster {
     ) -> Result<Response, Failure> {
         let mut peer = self.find(cx, id)?;
         self.check_licence(cx)?;
-        if let Some(name) = name.filter(|name| *name != peer.name) {
-            peer.name.clone_from(&name);
-            if peer.is_local {
+        if let Some(name) = name {
+            if let Some(member) = self.members.get_mut(&peer.id) {
+                if member.remark != name {
+                    member.remark = name;
+                    cx.put(Row::Member(peer.id, Some(Box::new(member.clone()))));
+                }
+                peer = member.view(peer.id);
+            } else if name != peer.name {
                 if self.own.left_s.is_some() {
                     return Err(LEFT);
                 }
+                peer.name.clone_from(&name);
                 self.own.name = name;
                 self.own.version += 1;
                 self.put_own(cx);
-            } else if let Some(member) = self.members.get_mut(&peer.id) {
-                member.name = name;
-                cx.put(Row::Member(peer.id, Some(Box::new(member.clone()))));
             }
         }
         Ok(Response::Peer {

@@ -10,6 +10,7 @@ mod gone;
 mod gossip;
 mod joining;
 mod licences;
+mod names;
 mod refusals;
 mod tokens;
 

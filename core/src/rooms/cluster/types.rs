@@ -551,17 +551,49 @@ pub enum Timer {
 
 /// What one node keeps of another of its cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "StoredMember")]
 pub struct Member {
     /// The newest announcement of the peer's own.
     pub record: Record,
-    /// What this node's operator calls it, or else what it calls itself.
-    pub name: String,
+    /// What this node's operator calls it; empty, if it goes by what it calls itself.
+    pub remark: String,
     /// Where it is, as given when it was added.
     pub address: String,
     /// When this node stored it, in seconds since the Unix epoch.
     pub created_s: u64,
     /// The number of its last handshake that was taken; each needs a higher one.
     pub hello: u64,
+}
+
+/// A peer as it is on a disk.
+#[derive(Deserialize)]
+struct StoredMember {
+    record: Record,
+    /// An older disk has one name for the operator's and the peer's own.
+    #[serde(default)]
+    name: String,
+    remark: Option<String>,
+    address: String,
+    created_s: u64,
+    hello: u64,
+}
+
+impl From<StoredMember> for Member {
+    fn from(stored: StoredMember) -> Self {
+        let StoredMember { record, name, .. } = stored;
+        let of_operator = if name == record.name {
+            String::new()
+        } else {
+            name
+        };
+        Self {
+            record,
+            remark: stored.remark.unwrap_or(of_operator),
+            address: stored.address,
+            created_s: stored.created_s,
+            hello: stored.hello,
+        }
+    }
 }
 
 /// What is kept of a peer that is gone.

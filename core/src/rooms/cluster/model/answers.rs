@@ -262,7 +262,8 @@ impl Model {
         let Some(member) = self.members.get(&view.id) else {
             return Err(told());
         };
-        let fits = view.name == member.name
+        let remark = Some(&member.remark).filter(|remark| !remark.is_empty());
+        let fits = view.name == *remark.unwrap_or(&member.record.name)
             && view.created_s == member.created_s
             && view.public_key == member.record.public_key
             && view.address.to_string() == member.address;
@@ -351,7 +352,10 @@ impl Model {
         self.judge_peer(asked, id, response, hidden)?;
         match (name, response) {
             (None, Response::Peer { .. }) => Err("although it is malformed".to_owned()),
-            (Some(Some(name)), Response::Peer { peer, .. }) if peer.name != *name => {
+            // Without a remark a peer goes by what it calls itself.
+            (Some(Some(name)), Response::Peer { peer, .. })
+                if peer.name != *name && (peer.is_local || !name.is_empty()) =>
+            {
                 Err(format!("with the name {:?}", peer.name))
             }
             _ => Ok(()),

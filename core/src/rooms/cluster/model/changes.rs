@@ -227,6 +227,9 @@ impl Model {
         if !record.is_active() || !self.proven.contains(&record.signature) {
             return Err(format!("{id} joins with what it did not say"));
         }
+        if !member.remark.is_empty() && !self.is_named(&member.remark) {
+            return Err(format!("{id} joins under a name that nobody gave it"));
+        }
         let limit = (self.licence.nodes_max as usize).min(MEMBERS_MAX + 1);
         if self.members.len() + 2 > limit {
             return Err(format!(
@@ -271,6 +274,15 @@ impl Model {
         }
     }
 
+    fn is_added(&self, fits: impl Fn(&AddPeer) -> bool) -> bool {
+        self.wants(|request| matches!(request, Request::AddPeer(Ok(add)) if fits(add)))
+    }
+
+    /// Whether somebody adds a peer under this name.
+    fn is_named(&self, name: &str) -> bool {
+        self.is_added(|add| add.name.as_deref() == Some(name))
+    }
+
     fn may_change(&self, id: PeerId, before: &Member, member: &Member) -> Result<(), String> {
         if member.record != before.record {
             self.newer(&before.record, &member.record)?;
@@ -283,21 +295,16 @@ impl Model {
         }
         let renamed = self.wants(|request| match request {
             Request::RenamePeer(which, Ok(Some(name))) => {
-                *which == Some(id) && *name == member.name
+                *which == Some(id) && *name == member.remark
             }
             _ => false,
         });
         // The operator's words come with the add, even if the peer came by itself meanwhile.
-        let added = |fits: &dyn Fn(&AddPeer) -> bool| {
-            self.wants(|request| matches!(request, Request::AddPeer(Ok(add)) if fits(add)))
-        };
-        let named = added(&|add| add.name.as_ref() == Some(&member.name));
-        let fills = before.name.is_empty() && member.name == member.record.name;
-        if member.name != before.name && !renamed && !named && !fills {
+        if member.remark != before.remark && !renamed && !self.is_named(&member.remark) {
             return Err(format!("{id} is renamed, and nobody asked for it"));
         }
         let moved = member.address == member.record.address
-            || added(&|add| add.address.to_string() == member.address);
+            || self.is_added(|add| add.address.to_string() == member.address);
         if member.address != before.address && !moved && !self.courted.contains_key(&id) {
             return Err(format!("{id} is moved to where it never said to be"));
         }

@@ -65,7 +65,7 @@ fn record(number: u8, version: u64) -> Record {
 fn member(number: u8, hello: u64) -> Member {
     Member {
         record: record(number, 1),
-        name: String::new(),
+        remark: String::new(),
         address: addr(number).to_string(),
         created_s: 10,
         hello,

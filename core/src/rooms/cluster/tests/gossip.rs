@@ -38,7 +38,7 @@ fn partition_and_heal_leave_equal_tables() {
     world.until(secs(60), |_| false);
     let named = |world: &World, node: usize| {
         let id = peer_id(world, 0);
-        room(world, node).members[&id].name == "first"
+        room(world, node).members[&id].view(id).name == "first"
     };
     assert!(named(&world, 1) && !named(&world, 2));
     let Response::Status(status) = at_once(&mut world, 0, Request::Status) else {

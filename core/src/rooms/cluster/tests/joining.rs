@@ -130,7 +130,7 @@ fn lost_welcome_is_repaired_by_gossip() {
 fn name_may_come_with_the_add() {
     let name = |world: &World, node: usize, other: usize| {
         let id = peer_id(world, other);
-        room(world, node).members[&id].name.clone()
+        room(world, node).members[&id].view(id).name
     };
     // Two that cross.
     let mut both = world(2);
@@ -164,7 +164,7 @@ fn name_may_come_with_the_add() {
     assert_eq!((peer.name.as_str(), &peer.address), ("second", &addr(2)));
     assert_eq!(name(&lost, 0, 1), "second");
     check_disks(&lost);
-    // One that the peer gave itself since fills an empty one.
+    // Without one it is the peer's own.
     let mut again = world(2);
     join(&mut again, 0, 1);
     let ids = [0, 1].map(|node| Some(peer_id(&again, node)));
