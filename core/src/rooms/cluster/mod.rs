@@ -1,9 +1,9 @@
 //! The cluster's peers: who belongs to it, who may ask what, and what nodes tell each other.
 //!
 //! The room decides whose tokens hold (`tokens.rs`, `credentials.rs`), who is in the cluster
-//! (`membership.rs`), how nodes convince each other (`handshake.rs`, `joining.rs`), what they make
-//! of what they hear (`gossip.rs`), how they leave (`farewell.rs`), how a cluster begins
-//! (`founding.rs`) and which licence there is (`licence.rs`). Rule: cluster API.
+//! (`membership.rs`), how nodes convince each other (`handshake.rs`, `joining.rs`) and why not
+//! (`reasons.rs`), what they make of what they hear (`gossip.rs`), how they leave (`farewell.rs`), how
+//! a cluster begins (`founding.rs`) and which licence there is (`licence.rs`). Rule: cluster API.
 
 pub mod credentials;
 pub mod failure;
