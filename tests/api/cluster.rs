@@ -256,8 +256,11 @@ fn headers_say_what_to_do_instead() {
             header(telling, "cache-control").as_deref(),
             Some("no-store")
         );
+        assert_eq!(header(telling, "pragma").as_deref(), Some("no-cache"));
     }
-    assert_eq!(header(&by(READ, "GET", "/v1/peers"), "cache-control"), None);
+    for name in ["cache-control", "pragma"] {
+        assert_eq!(header(&by(READ, "GET", "/v1/peers"), name), None);
+    }
 }
 
 // Rows 6, 7 and 8.

@@ -89,8 +89,9 @@ pub(super) fn request(draws: &mut Draws) -> Request {
 fn form(draws: &mut Draws) -> TokenForm {
     TokenForm {
         grant: *draws.pick(&[Grant::Client, Grant::Missing, Grant::Other]),
-        client: maybe(draws, |draws| draws.text(20)),
-        secret: maybe(draws, |draws| Secret(draws.text(20))),
+        // What is empty is not there.
+        client: maybe(draws, |draws| format!("{}x", draws.text(20))),
+        secret: maybe(draws, |draws| Secret(format!("{}x", draws.text(20)))),
         scopes: maybe(draws, |draws| {
             if draws.once_in(4) {
                 Err(Malformed::Scopes)
