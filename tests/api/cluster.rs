@@ -861,6 +861,39 @@ fn nodes_reach_only_what_is_for_nodes() {
 }
 
 #[test]
+fn what_is_wrong_with_a_message_of_a_node_is_named() {
+    let mut bench = bench();
+    let mut told = String::new();
+    let whole = r#"{"peer_id":"peer_01KBYMHC35F0N070F3XXMEZAZR","version":1,"address":"a:1",
+        "public_key":"AAAA","name":"","deactivated_at":null,"signature":"SSSS"}"#
+        .replace("AAAA", &format!("{}=", "A".repeat(43)))
+        .replace("SSSS", &format!("{}==", "A".repeat(86)));
+    for (path, body) in [
+        ("handshake", "".to_owned()),
+        ("handshake", "{".into()),
+        ("handshake", "null".into()),
+        ("handshake", "[1]".into()),
+        ("handshake", "{}".into()),
+        ("handshake", r#"{"version":1}"#.into()),
+        ("handshake", r#"{"version":1,"version":1}"#.into()),
+        ("handshake", r#"{"version":"rubbish"}"#.into()),
+        ("handshake", r#"{"version":-1}"#.into()),
+        ("handshake", r#"{"why":"rubbish"}"#.into()),
+        ("gossip", r#"{"records":[{}]}"#.into()),
+        ("deactivate", "{}".into()),
+        ("deactivate", whole.replace("AAAA", "AAA")),
+        ("deactivate", whole.replacen("peer_", "peer-", 1)),
+        ("deactivate", whole.clone()),
+    ] {
+        let answer = bench.fetch_json("POST", &format!("/v1/cluster/{path}"), &body);
+        assert!(!answer.text().contains("rubbish"));
+        let begin: String = body.chars().take(40).collect();
+        told += &format!("{path} {begin}\n    {} {}\n", answer.status, answer.text());
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn bootstrap_needs_a_key_and_no_licence_of_the_operator() {
     let mut bench = bench();
     let licence = r#"{"license":{"customer_id":"cust_1","license_id":"lic_1",
@@ -868,15 +901,41 @@ fn bootstrap_needs_a_key_and_no_licence_of_the_operator() {
         "max_services":0,"signature":"AAAA"}}"#
         .replace("AAAA", &format!("{}==", "A".repeat(86)));
     let mut told = String::new();
-    for body in ["", "{}", r#"{"license":{}}"#, licence.as_str()] {
+    for body in ["", "{}", r#"{"license":null}"#, r#"{"license":7}"#] {
         let answer = bench.fetch_json("POST", "/v1/bootstrap", body);
-        told += &format!("{} {}\n", answer.status, answer.text());
+        told += &format!("{body} {} {}\n", answer.status, answer.text());
+    }
+    let answer = bench.fetch_json("POST", "/v1/bootstrap", &licence);
+    told += &format!("whole: {} {}\n", answer.status, answer.text());
+    let answer = bench.fetch(with(ADMIN, "PUT", "/v1/license", &licence));
+    told += &format!("in place of another: {} {}\n", answer.status, answer.text());
+    // Whichever field is missing or wrong is named.
+    let fields: Value = serde_json::from_str(&licence).expect("JSON");
+    for field in fields["license"].as_object().expect("an object").keys() {
+        for wrong in [None, Some(Value::from(vec![1]))] {
+            let mut changed = fields.clone();
+            let licence = changed["license"].as_object_mut().expect("an object");
+            licence.remove(field);
+            licence.extend(wrong.map(|wrong| (field.clone(), wrong)));
+            let changed = changed.to_string();
+            let handed_in = bench.fetch_json("POST", "/v1/bootstrap", &changed);
+            let replaced = bench.fetch(with(ADMIN, "PUT", "/v1/license", &changed));
+            assert_eq!(handed_in.text(), replaced.text());
+            assert_eq!((handed_in.status, replaced.status), (400, 400));
+            let text = handed_in.json()["error"].to_string();
+            assert!(
+                text.starts_with(&format!("\"license.{field} must be ")),
+                "{text}"
+            );
+            told += &format!("{text}\n");
+        }
     }
     insta::assert_snapshot!(told);
     // With a key, the signature is looked at, unless the operator has configured a licence.
-    for (given, expected) in [
-        (false, (422, "LICENSE_EXPIRED")),
-        (true, (409, "ALREADY_BOOTSTRAPPED")),
+    let configured = "the license is set in the configuration";
+    for (given, expected, text) in [
+        (false, (422, "LICENSE_EXPIRED"), "the license has expired"),
+        (true, (409, "ALREADY_BOOTSTRAPPED"), configured),
     ] {
         let mut bench = Bench::with(|config| {
             members(config);
@@ -888,5 +947,6 @@ fn bootstrap_needs_a_key_and_no_licence_of_the_operator() {
         let late = licence.replace("2024-01-01", "2023-02-01");
         let answer = bench.fetch_json("POST", "/v1/bootstrap", &late);
         assert_eq!((answer.status, code(&answer).as_str()), expected);
+        assert_eq!(answer.json()["error"], text);
     }
 }

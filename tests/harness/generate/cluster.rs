@@ -10,7 +10,7 @@ use peerage_core::rooms::cluster::credentials::{NewCredential, SharedCredential}
 use peerage_core::rooms::cluster::failure::{Code, Failure};
 use peerage_core::rooms::cluster::gossip::Digest;
 use peerage_core::rooms::cluster::handshake::{Hello, VERSION, Welcome, Why};
-use peerage_core::rooms::cluster::licence::SignedLicence;
+use peerage_core::rooms::cluster::licence::{LicenceField, SignedLicence};
 use peerage_core::rooms::cluster::record::Record;
 use peerage_core::rooms::cluster::{
     AddPeer, Bootstrap, Bootstrapped, Bought, Credential, CredentialListed, CredentialView,
@@ -42,7 +42,7 @@ pub(super) fn request(draws: &mut Draws) -> Request {
             licence: signed_licence(draws),
             name: maybe(draws, |draws| draws.text(20)),
         }))),
-        3 => Request::Bootstrap(Err(Malformed::Licence)),
+        3 => Request::Bootstrap(Err(wrong_licence(draws))),
         4 => Request::ClusterCredential,
         5 => Request::Credentials,
         6 => Request::Deactivate(Arc::new(record(draws))),
@@ -76,13 +76,21 @@ pub(super) fn request(draws: &mut Draws) -> Request {
             .pick(&[Request::Rotate, Request::Status, Request::Sync])
             .clone(),
         24 => Request::ReplaceLicence(Ok(Box::new(signed_licence(draws)))),
-        25 => Request::ReplaceLicence(Err(Malformed::Licence)),
+        25 => Request::ReplaceLicence(Err(wrong_licence(draws))),
         26 => Request::Init(if draws.once_in(4) {
             Err(*draws.pick(&[Malformed::Force, Malformed::NotJson]))
         } else {
             Ok(draws.once_in(2))
         }),
         _ => Request::Token(form(draws)),
+    }
+}
+
+fn wrong_licence(draws: &mut Draws) -> Malformed {
+    match draws.below(3) {
+        0 => Malformed::Licence,
+        1 => Malformed::LicenceMissing,
+        _ => Malformed::LicenceField(*draws.pick(&LicenceField::ALL)),
     }
 }
 

@@ -6,7 +6,7 @@
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde::{Deserialize, Serialize};
 
-use super::failure::{BUSY, Code, Failure, INVALID_CLIENT};
+use super::failure::{Code, Failure, INVALID_CLIENT};
 use super::record::Message;
 use super::tokens::{self, LIFETIME_S};
 use super::types::{Credential, CredentialListed, CredentialView, Grant, Response, Row, TokenForm};
@@ -229,7 +229,10 @@ impl Cluster {
             ));
         }
         if self.credentials.len() >= CREDENTIALS_MAX {
-            return Response::Failed(BUSY);
+            let text = format!(
+                "there are as many credentials as there may be ({CREDENTIALS_MAX}); delete one first"
+            );
+            return Response::Failed(Failure::told(Code::Busy, text));
         }
         Response::CredentialMade(Box::new(self.make_credential(cx, scopes)))
     }
