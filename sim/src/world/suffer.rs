@@ -310,8 +310,10 @@ impl World {
     pub(crate) fn introduce(&mut self, engine: &mut Engine<Event>) {
         let core = self.core.members(self.options.nodes);
         let nodes = core.filter_map(|it| Some((it, self.hosts[it as usize].node.as_deref()?)));
-        for node in converge::estranged(&self.roster, nodes, self.options.nodes) {
+        let nodes: Vec<_> = nodes.collect();
+        for node in converge::estranged(&self.roster, &nodes, self.options.nodes) {
             self.crash(engine, node, false, Unsynced::Drawn);
+            self.hosts[node as usize].named = true;
             self.start(engine, node);
         }
     }
