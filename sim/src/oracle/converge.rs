@@ -75,8 +75,9 @@ fn peers<'a>(
     Some(format!("n{apart} is apart from n{}", members[0]))
 }
 
-/// Those of `nodes`, which are in their order, among whom and the rest nobody knows the other's certificate as it is by now: both were
-/// renewed while they could not tell each other. No message puts that right, only an operator.
+/// Those of `nodes`, which are in their order, among whom and the rest nobody knows the other's
+/// certificate as it is by now: both were renewed while they could not tell each other. No message
+/// puts that right, only an operator.
 #[must_use]
 pub fn estranged(roster: &Roster, nodes: &[(u32, &Node)], total: u32) -> Vec<u32> {
     let mut groups = Groups::new(total);
