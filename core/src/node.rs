@@ -366,7 +366,9 @@ impl Node {
     }
 
     fn start(&mut self, now: Now) {
-        let commons = &self.shared.commons;
+        let commons = &mut self.shared.commons;
+        // The wall clock may have been set back since the rows were read.
+        commons.judge_peers(now.wall);
         let event = NodeEvent::Started {
             peers: commons.peers.len(),
             bans: commons.bans.len(),

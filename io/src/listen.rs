@@ -129,14 +129,13 @@ impl Door {
                 let far = FarEnd::new(addr, listener, None);
                 return serve(stream, far, inbound, draining).await;
             };
-            // A caller that cannot do TLS is no business of the log.
-            let handshake = timeout(HANDSHAKE_MAX, acceptor.accept(stream));
-            let stream = tokio::select! {
-                Ok(Ok(stream)) = handshake => stream,
+            let shaken = tokio::select! {
+                shaken = timeout(HANDSHAKE_MAX, acceptor.accept(stream)) => shaken,
                 // Nothing is owed to a caller that has not asked.
                 _ = draining.wait_for(|draining| *draining) => return,
-                else => return,
             };
+            // A caller that cannot do TLS is no business of the log.
+            let Ok(Ok(stream)) = shaken else { return };
             let certificates = stream.get_ref().1.peer_certificates();
             let cert = certificates
                 .and_then(|chain| chain.first())

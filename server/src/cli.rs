@@ -251,7 +251,8 @@ pub(crate) struct Keys {
         value_parser = peer
     )]
     pub(crate) peer: Vec<PeerInfo>,
-    /// Keep to the given peers: take no others, tell no others
+    /// Keep to the given peers on Chainweb's networks: take no others, tell no others. Nothing changes
+    /// for the other families
     #[arg(
         long,
         env = "PEERAGE_PRIVATE",
@@ -262,7 +263,7 @@ pub(crate) struct Keys {
     )]
     pub(crate) private: Option<bool>,
     /// Let the bearer of this token do what the scopes allow in the cluster API: admin, peers.read,
-    /// peers.write and others; may be given often, in the variable with blanks between
+    /// peers.write and others; may be given often, with blanks between. Make the token long and random
     #[arg(
         long,
         env = "PEERAGE_TOKEN",
@@ -272,7 +273,8 @@ pub(crate) struct Keys {
         value_parser = token
     )]
     pub(crate) token: Vec<TokenArg>,
-    /// Let this client ask the cluster API for tokens; may be given often, in the variable with blanks between
+    /// Let this client ask the cluster API for tokens; may be given often, with blanks between. Make
+    /// the secret long and random
     #[arg(
         long,
         env = "PEERAGE_CLIENT",
@@ -444,18 +446,41 @@ impl Keys {
 }
 
 impl Keys {
-    /// The option of the first token or client that cannot be read, and what is wrong with it.
-    pub(crate) fn faulty_secret(&self) -> Option<(&'static str, &str)> {
-        let tokens = self
-            .token
-            .iter()
-            .filter_map(|token| Some(("--token", token.0.as_ref().err()?.as_str())));
-        let clients = self
-            .client
-            .iter()
-            .filter_map(|client| Some(("--client", client.0.as_ref().err()?.as_str())));
-        tokens.chain(clients).next()
+    /// The option of the first token or client that cannot be read or comes twice, and what is wrong
+    /// with it.
+    pub(crate) fn faulty_secret(&self) -> Option<(&'static str, String)> {
+        let tokens = self.token.iter().map(|token| token.0.as_ref());
+        let wrong = fault(tokens, "token", |one, other| one.digest == other.digest);
+        if let Some(wrong) = wrong {
+            return Some(("--token", wrong));
+        }
+        let clients = self.client.iter().map(|client| client.0.as_ref());
+        let wrong = fault(clients, "id", |one, other| one.id == other.id);
+        Some(("--client", wrong?))
     }
+}
+
+/// What is wrong with the first value that cannot be read, or has what an earlier one has.
+fn fault<'a, T: 'a>(
+    values: impl Iterator<Item = Result<&'a T, &'a String>>,
+    what: &str,
+    same: impl Fn(&T, &T) -> bool,
+) -> Option<String> {
+    let mut earlier: Vec<&T> = Vec::new();
+    for value in values {
+        let value = match value {
+            Ok(value) => value,
+            Err(wrong) => return Some(wrong.clone()),
+        };
+        if let Some(first) = earlier.iter().position(|earlier| same(earlier, value)) {
+            let (first, second) = (first + 1, earlier.len() + 1);
+            return Some(format!(
+                "values {first} and {second} have one {what}; give it once, with all of its scopes"
+            ));
+        }
+        earlier.push(value);
+    }
+    None
 }
 
 /// What the signed transaction says.

@@ -28,6 +28,7 @@ fn parse(name: &str, text: &str) -> Result<Keys> {
         }
     };
     let mut options = vec!["peerage".to_owned()];
+    let mut keys = Keys::default();
     for (key, value) in table.get_ref() {
         let fail = |offset: usize, what: &str| {
             let at = place(text, offset);
@@ -49,19 +50,16 @@ fn parse(name: &str, text: &str) -> Result<Keys> {
             };
             fail(at, &format!("expected {expected}"))
         })? {
-            let option = format!("--{}={value}", key.get_ref());
-            match read_options(["peerage".to_owned(), option.clone()]) {
-                Ok(keys) => {
-                    if let Some((_, wrong)) = keys.faulty_secret() {
-                        return Err(fail(offset, wrong));
-                    }
-                }
-                Err(error) => return Err(fail(offset, &reason(&error))),
+            // With all before it, of which it may repeat one.
+            options.push(format!("--{}={value}", key.get_ref()));
+            let read = read_options(options.clone());
+            keys = read.map_err(|error| fail(offset, &reason(&error)))?;
+            if let Some((_, wrong)) = keys.faulty_secret() {
+                return Err(fail(offset, &wrong));
             }
-            options.push(option);
         }
     }
-    read_options(options).map_err(|error| anyhow::anyhow!("{name}: {}", reason(&error)))
+    Ok(keys)
 }
 
 /// The keys of a file.
@@ -221,6 +219,10 @@ mod tests {
         check(
             "token = [\"a=admin\", \"s3cret=root\"]\n",
             "f.toml:1:21: key `token`: unknown scope; scopes are",
+        );
+        check(
+            "client = [\"a:s=admin\",\n  \"a:t=admin\"]\n",
+            "f.toml:2:3: key `client`: values 1 and 2 have one id",
         );
         check("api = [1]\n", "f.toml:1:7: key `api`: expected a string");
         check(

@@ -73,10 +73,10 @@ pub(crate) struct ClientArg(pub(crate) Result<FixedClient, String>);
 )]
 pub(crate) fn token(text: &str) -> Result<TokenArg, String> {
     let read = || {
-        let expected = "expected TOKEN=SCOPE[,SCOPE], with a token of visible characters";
-        let (token, scopes) = text.rsplit_once('=').ok_or(expected)?;
+        let expected = || format!("expected TOKEN=SCOPE[,SCOPE] of visible characters; {BLANK}");
+        let (token, scopes) = text.rsplit_once('=').ok_or_else(expected)?;
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(expected.to_owned());
+            return Err(expected());
         }
         let (digest, scopes) = (SecretDigest::of(token), scopes_of(scopes)?);
         Ok(FixedToken { digest, scopes })
@@ -90,11 +90,11 @@ pub(crate) fn token(text: &str) -> Result<TokenArg, String> {
 )]
 pub(crate) fn client(text: &str) -> Result<ClientArg, String> {
     let read = || {
-        let expected = "expected ID:SECRET=SCOPE[,SCOPE]";
-        let (client, scopes) = text.rsplit_once('=').ok_or(expected)?;
-        let (id, secret) = client.split_once(':').ok_or(expected)?;
+        let expected = || format!("expected ID:SECRET=SCOPE[,SCOPE]; {BLANK}");
+        let (client, scopes) = text.rsplit_once('=').ok_or_else(expected)?;
+        let (id, secret) = client.split_once(':').ok_or_else(expected)?;
         if id.is_empty() || secret.is_empty() {
-            return Err(expected.to_owned());
+            return Err(expected());
         }
         Ok(FixedClient {
             id: id.to_owned(),
@@ -105,11 +105,14 @@ pub(crate) fn client(text: &str) -> Result<ClientArg, String> {
     Ok(ClientArg(read()))
 }
 
+/// Where values may be many, the parser of the command line cuts them before it has them read.
+const BLANK: &str = "there can be no blank in it, since a blank begins another";
+
 /// Scopes with commas between them. What is not a scope is not shown: it may be a part of a token.
 fn scopes_of(text: &str) -> Result<Scopes, String> {
     Scopes::of_all(text.split(',')).map_err(|_| {
         let names: Vec<String> = Scopes::all_names().collect();
-        format!("unknown scope; scopes are {}", names.join(", "))
+        format!("unknown scope; scopes are {}; {BLANK}", names.join(", "))
     })
 }
 

@@ -82,6 +82,9 @@ pub struct Exchange {
     pub need: u64,
 }
 
+/// How long somebody who is no node waits for an answer, where nothing else is said; microseconds.
+pub const PATIENCE: u64 = 30_000_000;
+
 impl Exchange {
     /// A question on its way from somebody who is no node.
     #[must_use]

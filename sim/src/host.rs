@@ -74,6 +74,8 @@ pub struct Host {
     pub restored_peers: usize,
     /// Whether it has lost its disk or its name since the world began.
     pub forgot: bool,
+    /// Whether its operator names the certificates of all peers that it is given.
+    pub named: bool,
     /// Whether it was asked to stop and still runs.
     pub draining: bool,
     /// When its one core for checks is free again.
@@ -108,6 +110,7 @@ impl Host {
             fold: Fold::default(),
             audited,
             forgot: false,
+            named: false,
             draining: false,
             verify_free: 0,
             wake: u64::MAX,

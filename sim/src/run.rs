@@ -297,8 +297,9 @@ impl Run {
         if self.phase == Phase::Storm {
             self.world.calm(&mut self.engine);
             self.phase = Phase::Calm;
-            // A ban that was entered while a clock was ahead lasts that much longer.
-            let ahead = self.world.furthest_jump();
+            // What was mined while a clock was ahead is taken once that time has come.
+            let mines = self.world.options.grin.is_some();
+            let ahead = if mines { self.world.furthest_jump() } else { 0 };
             self.until = now + self.world.options.settle + ahead;
             self.help = now + self.world.options.settle / 2;
             self.look = (now + SETTLE_STEP).min(self.until);
@@ -310,7 +311,7 @@ impl Run {
             Some(_) if now < self.until => {
                 if now >= self.help {
                     self.help = u64::MAX;
-                    self.world.introduce(&mut self.engine);
+                    self.world.help(&mut self.engine);
                 }
                 self.look = (now + SETTLE_STEP).min(self.until);
                 return;

@@ -5,6 +5,10 @@ use std::time::Duration;
 use peerage_core::config::Config;
 use peerage_core::config::cluster::{FixedClient, FixedToken, Scopes};
 use peerage_core::ids::PublicKey;
+use peerage_core::limits::{
+    CLUSTER_BODY_MAX, CREDENTIALS_MAX, GOSSIP_BODY_MAX, GOSSIP_RECORDS_MAX, MEMBERS_MAX,
+    NAME_CHARS_MAX,
+};
 use peerage_core::secret::SecretDigest;
 use peerage_core::{CallError, Seed};
 use peerage_tests::{Bench, Client, ParsedAnswer, Peer, Town};
@@ -15,6 +19,37 @@ use crate::bare;
 const ADMIN: &str = "admin-token";
 const READ: &str = "read-token";
 const WRITE: &str = "write-token";
+
+/// Every endpoint of the API.
+const ENDPOINTS: [(&str, &str); 26] = [
+    ("GET", "/v1/peers"),
+    ("POST", "/v1/peers"),
+    ("GET", "/v1/peers/peer_01KBYMHC35F0N070F3XXMEZAZR"),
+    ("PUT", "/v1/peers/peer_01KBYMHC35F0N070F3XXMEZAZR"),
+    ("DELETE", "/v1/peers/peer_01KBYMHC35F0N070F3XXMEZAZR"),
+    ("GET", "/v1/cluster/status"),
+    ("POST", "/v1/cluster/sync"),
+    ("POST", "/v1/cluster/init"),
+    ("GET", "/v1/cluster/credentials"),
+    ("GET", "/v1/credentials"),
+    ("POST", "/v1/credentials"),
+    ("DELETE", "/v1/credentials/cli_x"),
+    ("POST", "/v1/cluster/credentials/rotate"),
+    ("GET", "/v1/license"),
+    ("PUT", "/v1/license"),
+    ("DELETE", "/v1/peers/self"),
+    // Whoever asks these needs no token, and a bad one does no harm.
+    ("GET", "/livez"),
+    ("GET", "/readyz"),
+    ("GET", "/.well-known/jwks.json"),
+    ("GET", "/.well-known/openid-configuration"),
+    ("GET", "/v1/cluster/identity"),
+    ("POST", "/v1/oauth/token"),
+    ("POST", "/v1/bootstrap"),
+    ("POST", "/v1/cluster/handshake"),
+    ("POST", "/v1/cluster/gossip"),
+    ("POST", "/v1/cluster/deactivate"),
+];
 
 fn members(config: &mut Config) {
     let token = |text: &str, scopes| FixedToken {
@@ -143,35 +178,6 @@ fn health_and_identity_need_no_token() {
 #[test]
 fn every_endpoint_answers_each_kind_of_token() {
     let mut bench = bench();
-    let endpoints = [
-        ("GET", "/v1/peers"),
-        ("POST", "/v1/peers"),
-        ("GET", "/v1/peers/peer_01KBYMHC35F0N070F3XXMEZAZR"),
-        ("PUT", "/v1/peers/peer_01KBYMHC35F0N070F3XXMEZAZR"),
-        ("DELETE", "/v1/peers/peer_01KBYMHC35F0N070F3XXMEZAZR"),
-        ("GET", "/v1/cluster/status"),
-        ("POST", "/v1/cluster/sync"),
-        ("POST", "/v1/cluster/init"),
-        ("GET", "/v1/cluster/credentials"),
-        ("GET", "/v1/credentials"),
-        ("POST", "/v1/credentials"),
-        ("DELETE", "/v1/credentials/cli_x"),
-        ("POST", "/v1/cluster/credentials/rotate"),
-        ("GET", "/v1/license"),
-        ("PUT", "/v1/license"),
-        ("DELETE", "/v1/peers/self"),
-        // Whoever asks these needs no token, and a bad one does no harm.
-        ("GET", "/livez"),
-        ("GET", "/readyz"),
-        ("GET", "/.well-known/jwks.json"),
-        ("GET", "/.well-known/openid-configuration"),
-        ("GET", "/v1/cluster/identity"),
-        ("POST", "/v1/oauth/token"),
-        ("POST", "/v1/bootstrap"),
-        ("POST", "/v1/cluster/handshake"),
-        ("POST", "/v1/cluster/gossip"),
-        ("POST", "/v1/cluster/deactivate"),
-    ];
     let made = |bench: &mut Bench| {
         let body = "grant_type=client_credentials&client_id=root&client_secret=root-secret";
         let made = bench.fetch(form(body)).json();
@@ -186,7 +192,7 @@ fn every_endpoint_answers_each_kind_of_token() {
     other.advance(Duration::from_secs(3_600));
     let foreign = made(&mut other);
     let mut told = String::new();
-    for (method, path) in endpoints {
+    for (method, path) in ENDPOINTS {
         let authorizations = [
             ("none", String::new()),
             ("malformed", "Authorization: Bearer\r\n".into()),
@@ -211,6 +217,79 @@ fn every_endpoint_answers_each_kind_of_token() {
         }
     }
     insta::assert_snapshot!(told);
+}
+
+#[test]
+fn readme_lists_every_endpoint_with_the_scope_that_it_needs() {
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme
+        .split_once("\n## The cluster API\n")
+        .expect("a section");
+    let (section, _) = section.split_once("\n## ").expect("more sections");
+    let all: Vec<String> = Scopes::all_names().collect();
+    let names = |keep: &dyn Fn(&str) -> bool| -> Scopes {
+        let names = all.iter().map(String::as_str).filter(|name| keep(name));
+        Scopes::of_all(names).expect("scopes")
+    };
+    let mut listed = Vec::new();
+    for row in section.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let scope = cells[2].trim_matches('`');
+        let is_scope = |name: &str| name.rsplit(':').next() == Some(scope);
+        let fits = match scope {
+            "none" => None,
+            "any" => Some((Scopes::of("services.read").expect("a scope"), Scopes::NONE)),
+            _ => {
+                let few = names(&is_scope);
+                assert!(!few.is_empty(), "{row}");
+                let many = names(&|name| !is_scope(name) && !name.ends_with("admin"));
+                Some((few, many))
+            }
+        };
+        for endpoint in cells[1].split('`').skip(1).step_by(2) {
+            let (method, path) = endpoint.split_once(' ').expect("a method and a path");
+            let path = path.replace("{id}", "peer_01KBYMHC35F0N070F3XXMEZAZR");
+            let path = path.replace("{client_id}", "cli_x");
+            let status = |scopes: Option<Scopes>| {
+                let mut bench = Bench::with(|config| {
+                    config
+                        .cluster
+                        .tokens
+                        .extend(scopes.map(|scopes| FixedToken {
+                            digest: SecretDigest::of(ADMIN),
+                            scopes,
+                        }));
+                });
+                bench.fetch(with(ADMIN, method, &path, "[")).status
+            };
+            match fits {
+                None => assert!(![401, 403].contains(&status(None)), "{endpoint}"),
+                Some((few, many)) => {
+                    assert_eq!(status(None), 401, "{endpoint}");
+                    assert!(![401, 403].contains(&status(Some(few))), "{endpoint}");
+                    let other = status(Some(many));
+                    assert!(many.is_empty() || other == 403, "{endpoint}");
+                }
+            }
+            listed.push((method.to_owned(), path));
+        }
+    }
+    let mut expected = ENDPOINTS.map(|(method, path)| (method.to_owned(), path.to_owned()));
+    expected.sort();
+    listed.sort();
+    assert_eq!(listed, expected);
+    for limit in [
+        CREDENTIALS_MAX,
+        GOSSIP_RECORDS_MAX,
+        MEMBERS_MAX,
+        NAME_CHARS_MAX,
+    ] {
+        let digits = limit.to_string();
+        let said = section.replace(',', "");
+        assert!(said.contains(&digits), "{digits}");
+    }
+    assert!(section.contains(&format!("{} KiB", CLUSTER_BODY_MAX >> 10)));
+    assert!(section.contains(&format!("{} MiB", GOSSIP_BODY_MAX >> 20)));
 }
 
 #[test]
@@ -256,8 +335,11 @@ fn headers_say_what_to_do_instead() {
             header(telling, "cache-control").as_deref(),
             Some("no-store")
         );
+        assert_eq!(header(telling, "pragma").as_deref(), Some("no-cache"));
     }
-    assert_eq!(header(&by(READ, "GET", "/v1/peers"), "cache-control"), None);
+    for name in ["cache-control", "pragma"] {
+        assert_eq!(header(&by(READ, "GET", "/v1/peers"), name), None);
+    }
 }
 
 // Rows 6, 7 and 8.
@@ -858,6 +940,39 @@ fn nodes_reach_only_what_is_for_nodes() {
 }
 
 #[test]
+fn what_is_wrong_with_a_message_of_a_node_is_named() {
+    let mut bench = bench();
+    let mut told = String::new();
+    let whole = r#"{"peer_id":"peer_01KBYMHC35F0N070F3XXMEZAZR","version":1,"address":"a:1",
+        "public_key":"AAAA","name":"","deactivated_at":null,"signature":"SSSS"}"#
+        .replace("AAAA", &format!("{}=", "A".repeat(43)))
+        .replace("SSSS", &format!("{}==", "A".repeat(86)));
+    for (path, body) in [
+        ("handshake", "".to_owned()),
+        ("handshake", "{".into()),
+        ("handshake", "null".into()),
+        ("handshake", "[1]".into()),
+        ("handshake", "{}".into()),
+        ("handshake", r#"{"version":1}"#.into()),
+        ("handshake", r#"{"version":1,"version":1}"#.into()),
+        ("handshake", r#"{"version":"rubbish"}"#.into()),
+        ("handshake", r#"{"version":-1}"#.into()),
+        ("handshake", r#"{"why":"rubbish"}"#.into()),
+        ("gossip", r#"{"records":[{}]}"#.into()),
+        ("deactivate", "{}".into()),
+        ("deactivate", whole.replace("AAAA", "AAA")),
+        ("deactivate", whole.replacen("peer_", "peer-", 1)),
+        ("deactivate", whole.clone()),
+    ] {
+        let answer = bench.fetch_json("POST", &format!("/v1/cluster/{path}"), &body);
+        assert!(!answer.text().contains("rubbish"));
+        let begin: String = body.chars().take(40).collect();
+        told += &format!("{path} {begin}\n    {} {}\n", answer.status, answer.text());
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn bootstrap_needs_a_key_and_no_licence_of_the_operator() {
     let mut bench = bench();
     let licence = r#"{"license":{"customer_id":"cust_1","license_id":"lic_1",
@@ -865,15 +980,41 @@ fn bootstrap_needs_a_key_and_no_licence_of_the_operator() {
         "max_services":0,"signature":"AAAA"}}"#
         .replace("AAAA", &format!("{}==", "A".repeat(86)));
     let mut told = String::new();
-    for body in ["", "{}", r#"{"license":{}}"#, licence.as_str()] {
+    for body in ["", "{}", r#"{"license":null}"#, r#"{"license":7}"#] {
         let answer = bench.fetch_json("POST", "/v1/bootstrap", body);
-        told += &format!("{} {}\n", answer.status, answer.text());
+        told += &format!("{body} {} {}\n", answer.status, answer.text());
+    }
+    let answer = bench.fetch_json("POST", "/v1/bootstrap", &licence);
+    told += &format!("whole: {} {}\n", answer.status, answer.text());
+    let answer = bench.fetch(with(ADMIN, "PUT", "/v1/license", &licence));
+    told += &format!("in place of another: {} {}\n", answer.status, answer.text());
+    // Whichever field is missing or wrong is named.
+    let fields: Value = serde_json::from_str(&licence).expect("JSON");
+    for field in fields["license"].as_object().expect("an object").keys() {
+        for wrong in [None, Some(Value::from(vec![1]))] {
+            let mut changed = fields.clone();
+            let licence = changed["license"].as_object_mut().expect("an object");
+            licence.remove(field);
+            licence.extend(wrong.map(|wrong| (field.clone(), wrong)));
+            let changed = changed.to_string();
+            let handed_in = bench.fetch_json("POST", "/v1/bootstrap", &changed);
+            let replaced = bench.fetch(with(ADMIN, "PUT", "/v1/license", &changed));
+            assert_eq!(handed_in.text(), replaced.text());
+            assert_eq!((handed_in.status, replaced.status), (400, 400));
+            let text = handed_in.json()["error"].to_string();
+            assert!(
+                text.starts_with(&format!("\"license.{field} must be ")),
+                "{text}"
+            );
+            told += &format!("{text}\n");
+        }
     }
     insta::assert_snapshot!(told);
     // With a key, the signature is looked at, unless the operator has configured a licence.
-    for (given, expected) in [
-        (false, (422, "LICENSE_EXPIRED")),
-        (true, (409, "ALREADY_BOOTSTRAPPED")),
+    let configured = "the license is set in the configuration";
+    for (given, expected, text) in [
+        (false, (422, "LICENSE_EXPIRED"), "the license has expired"),
+        (true, (409, "ALREADY_BOOTSTRAPPED"), configured),
     ] {
         let mut bench = Bench::with(|config| {
             members(config);
@@ -885,5 +1026,6 @@ fn bootstrap_needs_a_key_and_no_licence_of_the_operator() {
         let late = licence.replace("2024-01-01", "2023-02-01");
         let answer = bench.fetch_json("POST", "/v1/bootstrap", &late);
         assert_eq!((answer.status, code(&answer).as_str()), expected);
+        assert_eq!(answer.json()["error"], text);
     }
 }

@@ -1,8 +1,9 @@
 //! Bearer tokens beside a library that many use: it reads ours, ours are those that it would write,
-//! and what it forges is refused.
+//! and what it forges is refused. Clients of every kind find their way to one.
 
 use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use peerage_core::base64url;
 use peerage_core::config::cluster::{FixedClient, Scopes};
 use peerage_core::secret::SecretDigest;
 use peerage_tests::Bench;
@@ -157,4 +158,109 @@ fn what_a_library_writes_holds_only_with_our_key_and_our_algorithm() {
             "{what}"
         );
     }
+}
+
+/// Nodes whose clients have names and secrets that look otherwise once they are encoded.
+fn odd_bench() -> Bench {
+    let client = |id: &str, secret: &str| FixedClient {
+        id: id.into(),
+        digest: SecretDigest::of(secret),
+        scopes: Scopes::PEERS_READ,
+    };
+    Bench::with(|config| {
+        config.cluster.clients = vec![
+            client("n1", "a:b"),
+            client("b+c", "p+q r%é"),
+            client("p%", "100%2"),
+            client("twice", "a%3Ab"),
+            client("bytes", "\u{fffd}"),
+        ];
+    })
+}
+
+const GRANT: &str = "grant_type=client_credentials";
+
+fn by_header(bench: &mut Bench, id_and_secret: &str, form: &str) -> (u16, Value) {
+    let shown = base64url::encode(id_and_secret.as_bytes());
+    let shown = shown.replace('-', "+").replace('_', "/");
+    let padding = "=".repeat((4 - shown.len() % 4) % 4);
+    let answer = bench.fetch(format!(
+        "POST /v1/oauth/token HTTP/1.1\r\nAuthorization: Basic {shown}{padding}\r\n\r\n{form}"
+    ));
+    (answer.status, answer.json())
+}
+
+#[test]
+fn clients_may_encode_what_they_show_in_the_header() {
+    let mut bench = odd_bench();
+    for (shown, expected) in [
+        // As it is, and as RFC 6749, 2.3.1, has it.
+        ("n1:a:b", 200),
+        ("n1:a%3Ab", 200),
+        ("%6e1:a%3ab", 200),
+        ("n1:a%3Ac", 401),
+        ("b+c:p+q r%é", 200),
+        ("b%2Bc:p%2Bq+r%25%C3%A9", 200),
+        // Both or neither: one half of each is no client's way.
+        ("b+c:p%2Bq+r%25%C3%A9", 401),
+        ("b%2Bc:p+q r%é", 401),
+        // What is no percent sequence stands for itself, and so does all that is beside it.
+        ("p%:100%2", 200),
+        ("p%25:100%252", 200),
+        ("p%25:100%2", 401),
+        // A secret may look as if it were encoded, and is encoded once more then.
+        ("twice:a%3Ab", 200),
+        ("twice:a%253Ab", 200),
+        ("twice:a:b", 401),
+        // Bytes that are no text do not become any.
+        ("bytes:\u{fffd}", 200),
+        ("bytes:%EF%BF%BD", 200),
+        ("bytes:%FF", 401),
+    ] {
+        let (status, said) = by_header(&mut bench, shown, GRANT);
+        assert_eq!(status, expected, "{shown}");
+        if status == 401 {
+            assert_eq!(said["error"], "invalid_client", "{shown}");
+        }
+    }
+}
+
+#[test]
+fn parameters_without_a_value_are_not_there() {
+    let mut bench = odd_bench();
+    let mut body = |form: &str| {
+        let answer = bench.fetch(format!("POST /v1/oauth/token HTTP/1.1\r\n\r\n{form}"));
+        (answer.status, answer.json())
+    };
+    let good = "grant_type=client_credentials&client_id=n1&client_secret=a%3Ab";
+    let missing = (
+        400,
+        json!({ "error": "invalid_request", "code": "INVALID_REQUEST" }),
+    );
+    for form in [
+        "grant_type=&client_id=n1&client_secret=a%3Ab",
+        "grant_type=client_credentials&client_id=&client_secret=a%3Ab",
+        "grant_type=client_credentials&client_id=n1&client_secret=",
+        "grant_type=client_credentials&client_id&client_secret",
+    ] {
+        assert_eq!(body(form), missing, "{form}");
+    }
+    for more in [
+        "",
+        "&scope=",
+        "&scope",
+        "&client_secret=&grant_type=&",
+        "&=",
+        "&&",
+    ] {
+        let (status, said) = body(&format!("{good}{more}"));
+        assert_eq!((status, &said["scope"]), (200, &json!(READ)), "{more}");
+    }
+    let (status, said) = body(&format!("{good}&scope=+"));
+    assert_eq!((status, &said["error"]), (400, &json!("invalid_scope")));
+    // Beside the header a secret is one too many, but only if it is there.
+    let (status, _) = by_header(&mut bench, "n1:a:b", &format!("{GRANT}&client_secret="));
+    assert_eq!(status, 200);
+    let twice = by_header(&mut bench, "n1:a:b", &format!("{GRANT}&client_secret=x"));
+    assert_eq!(twice, missing);
 }

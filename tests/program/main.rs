@@ -228,6 +228,57 @@ fn settings_that_are_wrong_are_named() {
 }
 
 #[test]
+fn tokens_and_clients_are_refused_with_a_reason() {
+    let check = |args: &[&str], said: &[&str]| {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let text = complaint(&output);
+        for said in said {
+            assert!(text.contains(said), "{args:?}: {text}");
+        }
+        // Neither the secret nor a part of it.
+        assert!(!text.contains("wort"), "{args:?}: {text}");
+    };
+    check(
+        &["--client", "me:pass wort=admin"],
+        &["--client", "a blank begins another"],
+    );
+    check(
+        &["--token", "pass wort=admin"],
+        &["--token", "a blank begins another"],
+    );
+    check(
+        &["--token", "passwort=admin, peers.read"],
+        &["--token", "a blank begins another"],
+    );
+    let twice = "--client': values 1 and 3 have one id; give it once, with all of its scopes";
+    check(
+        &[
+            "--client=me:wort-1=admin",
+            "--client=you:wort-1=admin",
+            "--client=me:wort-2=peers.read",
+        ],
+        &[twice],
+    );
+    let twice = "--token': values 1 and 2 have one token; give it once, with all of its scopes";
+    check(&["--token", "passwort=peers.read passwort=admin"], &[twice]);
+}
+
+#[test]
+fn help_says_how_secrets_are_made_and_whom_private_concerns() {
+    let output = run(&["--help"]);
+    let help = String::from_utf8_lossy(&output.stdout);
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [
+        "Make the token long and random",
+        "Make the secret long and random",
+        "Keep to the given peers on Chainweb's networks",
+    ] {
+        assert!(help.contains(said), "{said}: {help}");
+    }
+}
+
+#[test]
 fn a_damaged_directory_is_refused_whatever_it_does_to_its_reader() {
     let dir = tempfile::tempdir().expect("a directory");
     let data = dir.path().join("data");

@@ -6,7 +6,7 @@ use peerage_core::http::throttle::Rates;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-use peerage_io::NodeIdentity;
+use peerage_io::{ConnectionLimits, NodeIdentity, Running};
 
 use crate::{PATIENCE, PEERS, PENDING, api, ask, plain, read_answer, settings, start, tls, under};
 
@@ -185,6 +185,38 @@ async fn what_is_not_http_is_turned_away() {
     }
     assert_eq!(api(&node, "GET", PEERS, "").await.status, 200);
 }
+
+/// Port scans and health checks must not use up the places of peers.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_do_tls_gives_the_place_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut settings = settings(dir.path());
+    settings.p2p_connections = ConnectionLimits {
+        connections_max: 3,
+        per_address_max: 3,
+    };
+    let node = start(settings).await;
+    let _silent = plain(node.p2p_addr()).await;
+    let mut plain_http = plain(node.p2p_addr()).await;
+    let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    plain_http.write_all(request).await.expect("a request");
+    drop(plain(node.p2p_addr()).await);
+    // The silent one has the time of a handshake.
+    let begin = Instant::now();
+    while !metrics(&node).await.contains(NOBODY) {
+        let waited = begin.elapsed();
+        assert!(waited < Duration::from_secs(30), "{}", metrics(&node).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut stream = tls(node.p2p_addr(), under(&NodeIdentity::ephemeral())).await;
+    assert_eq!(ask(&mut stream, "GET", PEERS, "").await.status, 200);
+}
+
+async fn metrics(node: &Running) -> String {
+    api(node, "GET", "/metrics", "").await.body
+}
+
+const NOBODY: &str = "peerage_connections_open{listener=\"p2p\"} 0";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_are_throttled_and_peers_known_by_certificate_are_not() {

@@ -184,7 +184,8 @@ impl Bans {
             .map(|(end, _)| WallTime::from_micros(*end))
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&BanKey, &Ban)> {
+    /// All of them, by their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&BanKey, &Ban)> {
         self.by_key.iter()
     }
 }

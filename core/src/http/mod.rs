@@ -286,7 +286,9 @@ impl Wardrobe {
             );
         }
         if reply.secret {
+            // Rule: RFC 6749, 5.1, which has both.
             fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            fields.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
         }
         if method == Method::HEAD {
             let length = response.body().len();

@@ -66,10 +66,37 @@ fn raw_segments(path: &str) -> impl Iterator<Item = &str> {
 /// Replaces percent sequences, and `+` by a space if `plus` is set. Borrowed if there is nothing to
 /// replace.
 pub(crate) fn percent_decode(text: &str, plus: bool) -> Cow<'_, str> {
-    let special = |byte: u8| byte == b'%' || (plus && byte == b'+');
-    if !text.bytes().any(special) {
+    if !is_encoded(text, plus) {
         return Cow::Borrowed(text);
     }
+    match String::from_utf8(decoded(text, plus)) {
+        Ok(text) => Cow::Owned(text),
+        Err(error) => Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    }
+}
+
+/// The same for a value of a form, if it is one: every `%` begins a sequence, and the bytes that come
+/// of it are text.
+pub(crate) fn form_decode(text: &str) -> Option<Cow<'_, str>> {
+    if !is_encoded(text, true) {
+        return Some(Cow::Borrowed(text));
+    }
+    let is_sequence = |rest: &str| match rest.as_bytes() {
+        [high, low, ..] => hex(*high).is_some() && hex(*low).is_some(),
+        _ => false,
+    };
+    if !text.split('%').skip(1).all(is_sequence) {
+        return None;
+    }
+    String::from_utf8(decoded(text, true)).ok().map(Cow::Owned)
+}
+
+fn is_encoded(text: &str, plus: bool) -> bool {
+    text.bytes()
+        .any(|byte| byte == b'%' || (plus && byte == b'+'))
+}
+
+fn decoded(text: &str, plus: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -86,10 +113,7 @@ pub(crate) fn percent_decode(text: &str, plus: bool) -> Cow<'_, str> {
             (byte, _) => out.push(byte),
         }
     }
-    match String::from_utf8(out) {
-        Ok(text) => Cow::Owned(text),
-        Err(error) => Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()),
-    }
+    out
 }
 
 fn hex(digit: u8) -> Option<u8> {

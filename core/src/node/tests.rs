@@ -321,6 +321,20 @@ fn a_restored_node_exports_the_rows_it_was_given() {
 }
 
 #[test]
+fn a_ban_holds_if_the_clock_was_ahead_when_the_node_was_restored() {
+    let mut script = Script::new(config(1));
+    script.learn_peer(CUT, info(2));
+    script.ask(operator(), ban(addr(2)));
+    let rows = script.durable();
+    let mut again = Script::restore(config(1), rows.clone());
+    let mut ahead = again.now;
+    ahead.wall = ahead.wall + Duration::from_secs(86_400);
+    again.node = Node::restore(config(1), Seed([1; 32]), ahead, rows).expect("sound rows");
+    again.run(Input::Tick);
+    assert_eq!(again.listed(CUT), []);
+}
+
+#[test]
 fn poll_timeout_changes_only_while_handling() {
     let script = Script::new(config(1));
     assert_eq!(

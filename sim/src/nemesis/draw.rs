@@ -7,6 +7,8 @@ use crate::seed::{Luck, Seeds};
 
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
+/// Beyond this is as far as any.
+const JUMP_MAX: u64 = 20 * 3_600 * SECOND;
 
 /// How often something goes wrong, over all nodes, and for how long. Times are in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +36,7 @@ impl Default for Rates {
         Self {
             rates: [Rate::default(); Kind::ALL.len()],
             drain_chance: 0,
-            jump_max: 20 * 3_600 * SECOND,
+            jump_max: JUMP_MAX,
             varied: true,
         }
     }
@@ -61,6 +63,9 @@ impl Rates {
         }
         if !kinds.contains(&Kind::Stop) {
             self.drain_chance = 0;
+        }
+        if !kinds.contains(&Kind::Jump) {
+            self.jump_max = JUMP_MAX;
         }
     }
 
@@ -228,7 +233,7 @@ impl Scene<'_> {
                 nodes,
                 // Back only as far as a transaction's creation time may lie ahead.
                 by: match luck.below(8) {
-                    0 => (luck.below(20 * 3_600 * SECOND) % self.rates.jump_max) as i64,
+                    0 => (luck.below(JUMP_MAX) % self.rates.jump_max) as i64,
                     1..4 => (luck.below(3_600 * SECOND) % self.rates.jump_max) as i64,
                     _ => -(luck.below(60 * SECOND) as i64),
                 },

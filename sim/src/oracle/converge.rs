@@ -75,25 +75,21 @@ fn peers<'a>(
     Some(format!("n{apart} is apart from n{}", members[0]))
 }
 
-/// Those among whom and the rest nobody knows the other's certificate as it is by now: both were
-/// renewed while they could not tell each other. No message puts that right, only an operator.
-pub fn estranged<'a>(
-    roster: &Roster,
-    nodes: impl Iterator<Item = (u32, &'a Node)>,
-    total: u32,
-) -> Vec<u32> {
+/// Those of `nodes`, which are in their order, among whom and the rest nobody knows the other's
+/// certificate as it is by now: both were renewed while they could not tell each other. No message
+/// puts that right, only an operator.
+#[must_use]
+pub fn estranged(roster: &Roster, nodes: &[(u32, &Node)], total: u32) -> Vec<u32> {
     let mut groups = Groups::new(total);
-    let mut members = Vec::new();
+    // What a node knows of one that is not among them helps nobody.
+    let mut members: Vec<u32> = nodes.iter().map(|(index, _)| *index).collect();
     for (index, node) in nodes {
-        members.push(index);
         for (_, peer) in node.commons().peers.iter() {
-            if let Some(other) = roster.find(&peer.info.address)
-                && peer
-                    .info
-                    .id
-                    .is_none_or(|id| id == roster.cert(other).fingerprint)
+            let other = roster.find(&peer.info.address);
+            if let Some(other) = other.filter(|other| members.binary_search(other).is_ok())
+                && (peer.info.id).is_none_or(|id| id == roster.cert(other).fingerprint)
             {
-                groups.join(index, other);
+                groups.join(*index, other);
             }
         }
     }

@@ -213,6 +213,7 @@ impl World {
                 config.limits = variant.limits.clone();
             }
         }
+        let named = self.hosts[node as usize].named;
         let mut luck = self.seeds.family("topology").luck(node.into());
         let mut known = self.known(node, &mut luck);
         known.sort_unstable();
@@ -223,7 +224,8 @@ impl World {
             .map(|other| {
                 let mut info = self.roster.info(other);
                 // Some operators give no identity; it is filled in at first contact.
-                info.id = info.id.filter(|_| !luck.chance(100_000));
+                let unsaid = luck.chance(100_000) && !named;
+                info.id = info.id.filter(|_| !unsaid);
                 info
             })
             .collect();

@@ -9,15 +9,12 @@ use peerage_core::{Event as Told, Input, Listener, Node, Output, Request, Respon
 
 use super::{Event, World};
 use crate::engine::Engine;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, PATIENCE};
 use crate::grin::{Net, Order, Payers};
 use crate::options::{Sabotage, Wire};
 use crate::oracle::Oracle;
 use crate::oracle::grin::Chains;
 use crate::seed::Seeds;
-
-/// How long somebody waits for an answer, in microseconds.
-const PATIENCE: u64 = 30_000_000;
 
 /// What a world knows of its Mimblewimble network.
 #[derive(Clone, Debug)]

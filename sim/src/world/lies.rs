@@ -5,11 +5,8 @@ use peerage_core::{Listener, Part, Request, Response};
 use super::{Event, World};
 use crate::clock::Clock;
 use crate::engine::Engine;
-use crate::exchange::{Exchange, Place, Ticket};
+use crate::exchange::{Exchange, PATIENCE, Place, Ticket};
 use crate::grin::Spoiler;
-
-/// How long a liar waits for an answer, in microseconds.
-const PATIENCE: u64 = 30_000_000;
 
 impl World {
     /// A liar bothers somebody.

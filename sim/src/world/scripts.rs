@@ -8,12 +8,9 @@ use peerage_core::{Answer, CallError, Listener, Response, Secret};
 
 use super::{Event, World};
 use crate::engine::Engine;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, PATIENCE};
 use crate::roster::Roster;
 use crate::scenario::{Answered, Scripted, Transcript};
-
-/// How long a script waits for an answer, in microseconds.
-const PATIENCE: u64 = 30_000_000;
 
 impl World {
     /// The scripted requests so far, with their answers.

@@ -2,16 +2,21 @@
 //!
 //! When that is, and to whom it happens, was decided before the run.
 
-use peerage_core::{CallError, CallId, Input};
+use std::collections::BTreeSet;
+
+use peerage_core::commons::bans::BanKey;
+use peerage_core::rooms::bans;
+use peerage_core::{CallError, CallId, Input, Listener, Request};
 
 use super::{Event, World};
 use crate::engine::Engine;
-use crate::exchange::{Place, Ticket};
+use crate::exchange::{Exchange, PATIENCE, Place, Ticket};
 use crate::group::Group;
 use crate::host::Host;
 use crate::nemesis::{Fault, Unsynced, What};
 use crate::network::{Condition, Effect};
 use crate::oracle::converge;
+use crate::roster::Roster;
 use crate::watch::Life;
 
 impl World {
@@ -305,14 +310,45 @@ impl World {
         }
     }
 
-    /// Operators start nodes again that know nobody's certificate any more, and whose certificate
-    /// nobody knows: their settings name the peers as they are by now.
-    pub(crate) fn introduce(&mut self, engine: &mut Engine<Event>) {
+    /// Operators put right what no message can.
+    pub(crate) fn help(&mut self, engine: &mut Engine<Event>) {
+        self.introduce(engine);
+        self.forgive(engine);
+    }
+
+    /// They start nodes again that know nobody's certificate any more, and whose certificate nobody
+    /// knows: their settings name the peers as they are by now.
+    fn introduce(&mut self, engine: &mut Engine<Event>) {
         let core = self.core.members(self.options.nodes);
         let nodes = core.filter_map(|it| Some((it, self.hosts[it as usize].node.as_deref()?)));
-        for node in converge::estranged(&self.roster, nodes, self.options.nodes) {
+        let nodes: Vec<_> = nodes.collect();
+        for node in converge::estranged(&self.roster, &nodes, self.options.nodes) {
             self.crash(engine, node, false, Unsynced::Drawn);
+            self.hosts[node as usize].named = true;
             self.start(engine, node);
+        }
+    }
+
+    /// They lift bans that were entered while a clock was ahead, and would last for hours.
+    fn forgive(&mut self, engine: &mut Engine<Event>) {
+        let (now, operator) = (engine.now(), self.party());
+        for node in self.core.clone().members(self.options.nodes) {
+            let host = &self.hosts[node as usize];
+            let Some(machine) = &host.node else { continue };
+            let wall = host.clock.wall(now);
+            let due = (wall + machine.config().ban_window).as_micros();
+            let bans = machine.commons().bans.iter();
+            let late = bans.filter(|(_, ban)| ban.until_us > due);
+            let late: BTreeSet<String> = late.map(|(_, ban)| ban.address.clone()).collect();
+            let banned = (0..self.options.nodes).map(Roster::addr).filter(|addr| {
+                matches!(BanKey::of_address(addr), BanKey::Address(name) if late.contains(&name))
+            });
+            for addr in banned {
+                let command = bans::Command::Unban;
+                let request = Request::Bans(bans::Request { addr, command });
+                let exchange = Exchange::new(now, operator, node, Listener::Api, request);
+                self.pose(engine, exchange, PATIENCE);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use peerage_core::rooms::cluster::credentials::{NewCredential, SharedCredential}
 use peerage_core::rooms::cluster::failure::{Code, Failure};
 use peerage_core::rooms::cluster::gossip::Digest;
 use peerage_core::rooms::cluster::handshake::{Hello, VERSION, Welcome, Why};
-use peerage_core::rooms::cluster::licence::SignedLicence;
+use peerage_core::rooms::cluster::licence::{LicenceField, SignedLicence};
 use peerage_core::rooms::cluster::record::Record;
 use peerage_core::rooms::cluster::{
     AddPeer, Bootstrap, Bootstrapped, Bought, Credential, CredentialListed, CredentialView,
@@ -42,7 +42,7 @@ pub(super) fn request(draws: &mut Draws) -> Request {
             licence: signed_licence(draws),
             name: maybe(draws, |draws| draws.text(20)),
         }))),
-        3 => Request::Bootstrap(Err(Malformed::Licence)),
+        3 => Request::Bootstrap(Err(wrong_licence(draws))),
         4 => Request::ClusterCredential,
         5 => Request::Credentials,
         6 => Request::Deactivate(Arc::new(record(draws))),
@@ -76,7 +76,7 @@ pub(super) fn request(draws: &mut Draws) -> Request {
             .pick(&[Request::Rotate, Request::Status, Request::Sync])
             .clone(),
         24 => Request::ReplaceLicence(Ok(Box::new(signed_licence(draws)))),
-        25 => Request::ReplaceLicence(Err(Malformed::Licence)),
+        25 => Request::ReplaceLicence(Err(wrong_licence(draws))),
         26 => Request::Init(if draws.once_in(4) {
             Err(*draws.pick(&[Malformed::Force, Malformed::NotJson]))
         } else {
@@ -86,11 +86,20 @@ pub(super) fn request(draws: &mut Draws) -> Request {
     }
 }
 
+fn wrong_licence(draws: &mut Draws) -> Malformed {
+    match draws.below(3) {
+        0 => Malformed::Licence,
+        1 => Malformed::LicenceMissing,
+        _ => Malformed::LicenceField(*draws.pick(&LicenceField::ALL)),
+    }
+}
+
 fn form(draws: &mut Draws) -> TokenForm {
     TokenForm {
         grant: *draws.pick(&[Grant::Client, Grant::Missing, Grant::Other]),
-        client: maybe(draws, |draws| draws.text(20)),
-        secret: maybe(draws, |draws| Secret(draws.text(20))),
+        // What is empty is not there.
+        client: maybe(draws, |draws| format!("{}x", draws.text(20))),
+        secret: maybe(draws, |draws| Secret(format!("{}x", draws.text(20)))),
         scopes: maybe(draws, |draws| {
             if draws.once_in(4) {
                 Err(Malformed::Scopes)

@@ -6,7 +6,7 @@
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde::{Deserialize, Serialize};
 
-use super::failure::{BUSY, Code, Failure, INVALID_CLIENT};
+use super::failure::{Code, Failure, INVALID_CLIENT};
 use super::record::Message;
 use super::tokens::{self, LIFETIME_S};
 use super::types::{Credential, CredentialListed, CredentialView, Grant, Response, Row, TokenForm};
@@ -135,17 +135,22 @@ impl Cluster {
             .authorization
             .as_ref()
             .filter(|it| tokens::is_basic(it));
-        let (client, secret) = match header {
+        let proved = match header {
             // Two ways at once are no way. Rule: RFC 6749, 2.3.
             Some(_) if form.secret.is_some() => return Err(INVALID_REQUEST),
-            Some(header) => tokens::basic(header).ok_or(INVALID_CLIENT)?,
-            None => form.client.zip(form.secret).ok_or(INVALID_REQUEST)?,
+            Some(header) => {
+                let shown = tokens::basic(header).ok_or(INVALID_CLIENT)?;
+                // The standard has clients encode both; many do not, and theirs may look encoded.
+                self.proved(cx, &shown)
+                    .or_else(|| self.proved(cx, &tokens::form_decoded(&shown)?))
+            }
+            None => {
+                let shown = form.client.zip(form.secret).ok_or(INVALID_REQUEST)?;
+                self.proved(cx, &shown)
+            }
         };
+        let (client, may) = proved.ok_or(INVALID_CLIENT)?;
         let now_s = cx.now().wall.as_secs();
-        let digest = SecretDigest::of(&secret.0);
-        let may = self
-            .scopes_of(cx, &client, Some(&digest))
-            .ok_or(INVALID_CLIENT)?;
         let scopes = match form.scopes {
             None => may,
             Some(Ok(wanted)) if !wanted.is_empty() && may.allow(wanted) => wanted,
@@ -162,6 +167,14 @@ impl Cluster {
             expires_in: LIFETIME_S,
             scopes,
         })
+    }
+
+    /// The client and what its tokens allow, if the secret is its own.
+    fn proved(&self, cx: &Cx<'_, Self>, shown: &(String, Secret)) -> Option<(String, Scopes)> {
+        let (client, secret) = shown;
+        let digest = SecretDigest::of(&secret.0);
+        let may = self.scopes_of(cx, client, Some(&digest))?;
+        Some((client.clone(), may))
     }
 
     /// What a client's tokens allow; with a digest, only if it is that of the client's secret.
@@ -216,7 +229,10 @@ impl Cluster {
             ));
         }
         if self.credentials.len() >= CREDENTIALS_MAX {
-            return Response::Failed(BUSY);
+            let text = format!(
+                "there are as many credentials as there may be ({CREDENTIALS_MAX}); delete one first"
+            );
+            return Response::Failed(Failure::told(Code::Busy, text));
         }
         Response::CredentialMade(Box::new(self.make_credential(cx, scopes)))
     }

@@ -43,7 +43,7 @@ codes! {
     AlreadyBootstrapped = "ALREADY_BOOTSTRAPPED", 409;
     /// The peer is in the cluster.
     AlreadyExists = "ALREADY_EXISTS", 409;
-    /// Too much is under way. Ours.
+    /// Too much is under way, or too many credentials are there. Ours.
     Busy = "UNAVAILABLE", 503;
     /// The local peer is not deleted like others.
     CannotDeleteLocal = "CANNOT_DELETE_LOCAL", 422;
@@ -91,6 +91,15 @@ impl Failure {
         Self {
             code,
             text: Cow::Borrowed(text),
+        }
+    }
+
+    /// A refusal of this kind whose text names what it is about.
+    #[must_use]
+    pub const fn told(code: Code, text: String) -> Self {
+        Self {
+            code,
+            text: Cow::Owned(text),
         }
     }
 

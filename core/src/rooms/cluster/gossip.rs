@@ -260,7 +260,11 @@ impl Cluster {
 
     /// The key of who sent a message, if it is a peer of ours.
     fn author(&self, cx: &Cx<'_, Self>, digest: &Digest) -> Result<PublicKey, Failure> {
-        if digest.to != cx.config().cluster.peer_id || digest.records.len() > GOSSIP_RECORDS_MAX {
+        if digest.records.len() > GOSSIP_RECORDS_MAX {
+            let text = format!("a gossip has at most {GOSSIP_RECORDS_MAX} records");
+            return Err(Failure::told(Code::InvalidRequest, text));
+        }
+        if digest.to != cx.config().cluster.peer_id {
             return Err(Failure::new(
                 Code::InvalidRequest,
                 "gossip for another peer",

@@ -35,6 +35,66 @@ pub struct SignedLicence {
     pub signature: [u8; 64],
 }
 
+/// A field of a licence as it is handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LicenceField {
+    /// Whose.
+    CustomerId,
+    /// When it ends.
+    ExpiresAt,
+    /// When it was made.
+    IssuedAt,
+    /// Its name.
+    LicenceId,
+    /// Nodes at most.
+    MaxNodes,
+    /// Services at most.
+    MaxServices,
+    /// The signature.
+    Signature,
+}
+
+impl LicenceField {
+    /// Every field.
+    pub const ALL: [Self; 7] = [
+        Self::CustomerId,
+        Self::ExpiresAt,
+        Self::IssuedAt,
+        Self::LicenceId,
+        Self::MaxNodes,
+        Self::MaxServices,
+        Self::Signature,
+    ];
+
+    /// The field's name in a body.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CustomerId => "customer_id",
+            Self::ExpiresAt => "expires_at",
+            Self::IssuedAt => "issued_at",
+            Self::LicenceId => "license_id",
+            Self::MaxNodes => "max_nodes",
+            Self::MaxServices => "max_services",
+            Self::Signature => "signature",
+        }
+    }
+
+    /// What whoever left it out, or wrote it otherwise, is told.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::CustomerId => "license.customer_id must be a string of at most 255 bytes",
+            Self::ExpiresAt => "license.expires_at must be a time such as 2024-01-15T10:30:00Z",
+            Self::IssuedAt => "license.issued_at must be a time such as 2024-01-15T10:30:00Z",
+            Self::LicenceId => "license.license_id must be a string of at most 255 bytes",
+            Self::MaxNodes => "license.max_nodes must be a whole number below 2^32",
+            Self::MaxServices => "license.max_services must be a whole number below 2^32",
+            Self::Signature => "license.signature must be base64 of 64 bytes",
+        }
+    }
+}
+
 impl SignedLicence {
     /// What the seller signs.
     #[must_use]
@@ -209,10 +269,11 @@ impl Cluster {
         licence: &SignedLicence,
     ) -> Result<PublicKey, Failure> {
         let cluster = &cx.config().cluster;
-        let key = cluster.licence_key.ok_or(KEYLESS)?;
+        let refused = |text| Failure::new(Code::LicenceInvalid, text);
         if !cluster.licence.is_developers() {
-            return Err(CONFIGURED);
+            return Err(refused(CONFIGURED));
         }
+        let key = cluster.licence_key.ok_or_else(|| refused(KEYLESS))?;
         if licence.expires_s <= cx.now().wall.as_secs() {
             return Err(LAPSED);
         }
@@ -240,14 +301,18 @@ impl Cluster {
         bootstrap: &Bootstrap,
     ) -> Result<PublicKey, Failure> {
         let cluster = &cx.config().cluster;
-        let given = !cluster.licence.is_developers();
-        let taken = self.bought.is_some() || !self.members.is_empty();
-        let Some(key) = cluster.licence_key else {
-            return Err(BOOTSTRAPPED);
-        };
-        if given || (taken && self.own.left_s.is_none()) {
-            return Err(BOOTSTRAPPED);
+        let refused = |text| Err(Failure::new(Code::AlreadyBootstrapped, text));
+        if !cluster.licence.is_developers() {
+            return refused(CONFIGURED);
         }
+        let taken = self.bought.is_some() || !self.members.is_empty();
+        if taken && self.own.left_s.is_none() {
+            return refused("the agent has been bootstrapped");
+        }
+        // The one code that there is for who takes no licence. Rule: cluster API, bootstrap.
+        let Some(key) = cluster.licence_key else {
+            return refused(KEYLESS);
+        };
         if bootstrap.licence.expires_s <= cx.now().wall.as_secs() {
             return Err(LAPSED);
         }
@@ -255,18 +320,13 @@ impl Cluster {
     }
 }
 
-const CONFIGURED: Failure = Failure::new(
-    Code::LicenceInvalid,
-    "the license is set in the configuration",
-);
+const CONFIGURED: &str = "the license is set in the configuration";
+const KEYLESS: &str = "no key is trusted to sign a license; start the agent with --license-key";
 const FOREIGN: Failure = Failure::new(
     Code::LicenceMismatch,
     "the license is not that of the peers",
 );
 const FORGED: Failure = Failure::new(Code::LicenceInvalid, "the license's signature is invalid");
-const KEYLESS: Failure = Failure::new(Code::LicenceInvalid, "no key is trusted to sign a license");
-const BOOTSTRAPPED: Failure =
-    Failure::new(Code::AlreadyBootstrapped, "the agent has been bootstrapped");
 
 /// What the endpoint is asked, for who hands a licence in.
 impl From<Bootstrap> for Request {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::{EXPIRED, Failure, UNAUTHORIZED};
 use crate::config::cluster::{FixedToken, Scopes};
+use crate::http::path::form_decode;
 use crate::ids::{PeerId, PublicKey};
 use crate::input::Secret;
 use crate::limits::{AUTHORIZATION_BYTES_MAX, KNOWN_TOKENS_MAX};
@@ -189,6 +190,14 @@ pub(super) fn basic(authorization: &Secret) -> Option<(String, Secret)> {
     let text = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
     let (client, secret) = text.split_once(':')?;
     Some((client.into(), Secret(secret.into())))
+}
+
+/// The same client and secret, if they were encoded as a form before they became a header, as RFC
+/// 6749, 2.3.1, has it; `None` if nothing in them is encoded, or not all of it rightly.
+pub(super) fn form_decoded((client, secret): &(String, Secret)) -> Option<(String, Secret)> {
+    let (plain_client, plain_secret) = (form_decode(client)?, form_decode(&secret.0)?);
+    let same = plain_client == client.as_str() && plain_secret == secret.0.as_str();
+    (!same).then(|| (plain_client.into_owned(), Secret(plain_secret.into_owned())))
 }
 
 /// Whether an `Authorization` header presents a client and its secret.

@@ -8,7 +8,7 @@ use super::credentials::{NewCredential, SharedCredential};
 use super::failure::Failure;
 use super::gossip::Digest;
 use super::handshake::{Hello, Welcome};
-use super::licence::SignedLicence;
+use super::licence::{LicenceField, SignedLicence};
 use super::record::Record;
 use super::tokens::Claims;
 use crate::calls::Charge;
@@ -156,8 +156,12 @@ pub enum Malformed {
     Force,
     /// `is_local` is neither `true` nor `false`.
     IsLocal,
-    /// `license` is missing, or a field of it is.
+    /// `license` is no object.
     Licence,
+    /// A field of `license` is missing, or has another form.
+    LicenceField(LicenceField),
+    /// There is no `license`.
+    LicenceMissing,
     /// `name` is no string, or too long.
     Name,
     /// Not a JSON object.
@@ -175,7 +179,9 @@ impl Malformed {
             Self::AddressMissing => "address is required",
             Self::Force => "force must be true or false",
             Self::IsLocal => "is_local must be true or false",
-            Self::Licence => "license is required, with all of its fields",
+            Self::Licence => "license must be an object",
+            Self::LicenceField(field) => field.text(),
+            Self::LicenceMissing => "license is required",
             Self::Name => "name must be a string of at most 255 characters",
             Self::NotJson => "the body must be a JSON object",
             Self::Scopes => "scopes must be a list of known scopes",

@@ -1,6 +1,5 @@
 //! The client's half: requests to bytes, answers from bytes.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use ::http::Method;
@@ -131,8 +130,22 @@ fn peer(id: Option<PeerId>) -> String {
 fn sample(wrong: Malformed) -> serde_json::Value {
     match wrong {
         Malformed::Address => json!({ "address": "" }),
-        Malformed::AddressMissing | Malformed::IsLocal | Malformed::Licence => json!({}),
+        Malformed::AddressMissing | Malformed::IsLocal | Malformed::LicenceMissing => json!({}),
         Malformed::Force => json!({ "force": 1 }),
+        Malformed::Licence => json!({ "license": 1 }),
+        Malformed::LicenceField(field) => {
+            let mut licence = signed_licence(&SignedLicence {
+                customer_id: String::new(),
+                licence_id: String::new(),
+                issued_s: 0,
+                expires_s: 0,
+                nodes_max: 0,
+                services_max: 0,
+                signature: [0; 64],
+            });
+            licence[field.name()] = json!(null);
+            json!({ "license": licence })
+        }
         Malformed::Name => json!({ "address": "a:1", "name": 1 }),
         Malformed::NotJson => json!(null),
         Malformed::Scopes => json!({ "scopes": 1 }),
@@ -239,10 +252,7 @@ pub(crate) fn decode_response(request: &Request, status: u16, body: &Bytes) -> O
 fn failure(status: u16, body: &[u8]) -> Option<Failure> {
     let ErrorBody { error, code } = read(body)?;
     let code = Code::ALL.iter().find(|known| known.text() == code)?;
-    (code.status() == status).then_some(Failure {
-        code: *code,
-        text: Cow::Owned(error),
-    })
+    (code.status() == status).then_some(Failure::told(*code, error))
 }
 
 /// Whether an object says `name` is true.

@@ -15,6 +15,10 @@ pub(super) fn read(body: &[u8]) -> TokenForm {
     let mut scope = None;
     for pair in text.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        // What has no value counts as left out. Rule: RFC 6749, 3.2.
+        if value.is_empty() {
+            continue;
+        }
         let name = percent_decode(name, true);
         let value = || percent_decode(value, true).into_owned();
         let again = match name.as_ref() {

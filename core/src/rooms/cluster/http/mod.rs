@@ -9,8 +9,11 @@ mod client;
 mod form;
 mod read;
 
+use std::sync::Arc;
+
 use ::http::Method;
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 
 use super::failure::{Code, Failure, INVALID_CLIENT};
 use super::types::{Malformed, Request, Response};
@@ -247,19 +250,23 @@ pub(crate) fn decode(_: &Site, route: Route, body: Bytes) -> Result<Request, Rep
         Route::Bare(request) => return Ok(*request),
         Route::Body(wanted) => wanted,
     };
-    let of_nodes = || refused(Malformed::NotJson.into());
     Ok(match wanted {
         Wanted::AddPeer => Request::AddPeer(read::add_peer(&body)),
         Wanted::Bootstrap => Request::Bootstrap(read::bootstrap(&body).map(Box::new)),
-        Wanted::Deactivate => Request::Deactivate(read::of_node(&body).ok_or_else(of_nodes)?),
-        Wanted::Gossip => Request::Gossip(read::of_node(&body).ok_or_else(of_nodes)?),
-        Wanted::Handshake => Request::Handshake(read::of_node(&body).ok_or_else(of_nodes)?),
+        Wanted::Deactivate => Request::Deactivate(of_node(&body, "announcement")?),
+        Wanted::Gossip => Request::Gossip(of_node(&body, "gossip")?),
+        Wanted::Handshake => Request::Handshake(of_node(&body, "handshake")?),
         Wanted::Init => Request::Init(read::init(&body)),
         Wanted::MakeCredential => Request::MakeCredential(read::scopes(&body)),
         Wanted::RenamePeer(id) => Request::RenamePeer(id, read::rename(&body)),
         Wanted::ReplaceLicence => Request::ReplaceLicence(read::licence(&body).map(Box::new)),
         Wanted::Token => Request::Token(form::read(&body)),
     })
+}
+
+/// What another node sends, which is called `what` if it is something else.
+fn of_node<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<Arc<T>, Reply> {
+    read::of_node(body, what).map(Arc::new).map_err(refused)
 }
 
 pub(crate) fn encode(response: &Response) -> Reply {

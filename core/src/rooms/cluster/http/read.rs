@@ -1,21 +1,37 @@
 //! Bodies of requests.
 
-use std::sync::Arc;
-
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 use serde_json::{Map, Value};
 
 use crate::commons::address::HostAddr;
 use crate::config::cluster::Scopes;
 use crate::limits::CLUSTER_TEXT_MAX;
-use crate::rooms::cluster::licence::SignedLicence;
+use crate::rooms::cluster::failure::{Code, Failure};
+use crate::rooms::cluster::licence::{LicenceField, SignedLicence};
 use crate::rooms::cluster::record::is_name;
 use crate::rooms::cluster::types::{AddPeer, Bootstrap, Malformed};
 use crate::rooms::cluster::wire::{from_base64, from_rfc3339};
 
-/// What another node sends.
-pub(super) fn of_node<T: DeserializeOwned>(body: &[u8]) -> Option<Arc<T>> {
-    serde_json::from_slice(body).ok().map(Arc::new)
+/// What another node sends. What is wrong with it is said without what it says: only names of fields
+/// that there are, and a place.
+pub(super) fn of_node<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        let is_object = body.trim_ascii_start().starts_with(b"{");
+        if error.classify() != Category::Data || !is_object {
+            return Malformed::NotJson.into();
+        }
+        let text = error.to_string();
+        let named = ["missing field", "duplicate field"];
+        let wrong = match text.split('`').collect::<Vec<_>>()[..] {
+            [kind, field, ..] if named.contains(&kind.trim_end()) => format!("{kind}`{field}`"),
+            _ => "wrong value".to_owned(),
+        };
+        let (line, column) = (error.line(), error.column());
+        let text =
+            format!("the body is no {what} of this API: {wrong} at line {line}, column {column}");
+        Failure::told(Code::InvalidRequest, text)
+    })
 }
 
 pub(super) fn add_peer(body: &[u8]) -> Result<AddPeer, Malformed> {
@@ -74,25 +90,43 @@ pub(super) fn licence(body: &[u8]) -> Result<SignedLicence, Malformed> {
 }
 
 fn licence_in(body: &Map<String, Value>) -> Result<SignedLicence, Malformed> {
-    let Some(Value::Object(licence)) = present(body, "license") else {
-        return Err(Malformed::Licence);
-    };
-    signed_licence(licence).ok_or(Malformed::Licence)
+    match present(body, "license") {
+        None => Err(Malformed::LicenceMissing),
+        Some(Value::Object(licence)) => signed_licence(licence),
+        Some(_) => Err(Malformed::Licence),
+    }
 }
 
-fn signed_licence(licence: &Map<String, Value>) -> Option<SignedLicence> {
-    let text = |name: &str| licence.get(name)?.as_str();
-    let short = |name: &str| text(name).filter(|text| text.len() <= CLUSTER_TEXT_MAX);
-    let number = |name: &str| u32::try_from(licence.get(name)?.as_u64()?).ok();
-    Some(SignedLicence {
-        customer_id: short("customer_id")?.into(),
-        licence_id: short("license_id")?.into(),
-        issued_s: from_rfc3339(text("issued_at")?)?,
-        expires_s: from_rfc3339(text("expires_at")?)?,
-        nodes_max: number("max_nodes")?,
-        services_max: number("max_services")?,
-        signature: from_base64(text("signature")?)?,
+fn signed_licence(licence: &Map<String, Value>) -> Result<SignedLicence, Malformed> {
+    use LicenceField as Field;
+
+    Ok(SignedLicence {
+        customer_id: field(licence, Field::CustomerId, short)?,
+        licence_id: field(licence, Field::LicenceId, short)?,
+        issued_s: field(licence, Field::IssuedAt, |it| from_rfc3339(it.as_str()?))?,
+        expires_s: field(licence, Field::ExpiresAt, |it| from_rfc3339(it.as_str()?))?,
+        nodes_max: field(licence, Field::MaxNodes, number)?,
+        services_max: field(licence, Field::MaxServices, number)?,
+        signature: field(licence, Field::Signature, |it| from_base64(it.as_str()?))?,
     })
+}
+
+fn field<T>(
+    licence: &Map<String, Value>,
+    field: LicenceField,
+    read: impl FnOnce(&Value) -> Option<T>,
+) -> Result<T, Malformed> {
+    let value = licence.get(field.name()).and_then(read);
+    value.ok_or(Malformed::LicenceField(field))
+}
+
+fn short(value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    (text.len() <= CLUSTER_TEXT_MAX).then(|| text.to_owned())
+}
+
+fn number(value: &Value) -> Option<u32> {
+    value.as_u64()?.try_into().ok()
 }
 
 fn name(body: &Map<String, Value>) -> Result<Option<String>, Malformed> {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::Model;
 use crate::base64url;
 use crate::config::cluster::Scopes;
+use crate::http::path::form_decode;
 use crate::input::Secret;
 use crate::rooms::cluster::types::{Grant, Request, TokenForm};
 use crate::secret::SecretDigest;
@@ -159,7 +160,7 @@ impl Model {
         form: &TokenForm,
     ) -> Option<Scopes> {
         let basic = header.and_then(|header| after_scheme(&header.0, "basic"));
-        let (client, secret) = match basic {
+        let shown = match basic {
             Some(_) if form.secret.is_some() => return None,
             Some(text) => {
                 use base64::Engine as _;
@@ -175,8 +176,16 @@ impl Model {
         if form.grant != Grant::Client {
             return None;
         }
-        let digest = SecretDigest::of(&secret);
-        let may = self.scopes_of_client(&client, Some(&digest), now.wall.as_secs())?;
+        let scopes_of = |client: &str, secret: &str| {
+            let digest = SecretDigest::of(secret);
+            self.scopes_of_client(client, Some(&digest), now.wall.as_secs())
+        };
+        let (client, secret) = &shown;
+        let may = scopes_of(client, secret).or_else(|| {
+            // As it stands, or else as a client encodes it that follows RFC 6749, 2.3.1.
+            basic?;
+            scopes_of(&form_decode(client)?, &form_decode(secret)?)
+        })?;
         match form.scopes {
             None => Some(may),
             Some(Ok(wanted)) => (!wanted.is_empty() && may.allow(wanted)).then_some(wanted),

@@ -417,7 +417,8 @@ impl Model {
             return Ok(());
         };
         let from = question.from;
-        let left = self.own.as_ref().is_some_and(|own| own.left_s.is_some());
+        let left = self.own.as_ref().is_some_and(|own| own.left_s.is_some())
+            || self.changed.own > asked.input;
         let alone = |digest: &Digest| {
             let [record] = digest.records.as_slice() else {
                 return false;

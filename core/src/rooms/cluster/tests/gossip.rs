@@ -1,6 +1,7 @@
 //! What members tell each other, and what forgers would like them to believe.
 
 use super::*;
+use crate::limits::GOSSIP_RECORDS_MAX;
 
 #[test]
 fn a_peers_peer_is_met_after_a_handshake() {
@@ -261,6 +262,14 @@ fn gossip_of_strangers_and_forgers_changes_nothing() {
     let mut world = world(3);
     join(&mut world, 0, 1);
     let good = heartbeat(&mut world);
+    let mut long = good.as_ref().clone();
+    long.records = vec![long.records[0].clone(); GOSSIP_RECORDS_MAX + 1];
+    let answer = world.nodes[1].ask(peer_caller(9), Request::Gossip(Arc::new(long)).into());
+    let Response::Failed(failure) = ours(answer.expect("an answer")) else {
+        panic!("taken");
+    };
+    assert_eq!(failure.text, "a gossip has at most 1024 records");
+    assert_eq!(failure.code, Code::InvalidRequest);
     let mut check = |digest: Digest, node: usize, expected: Code| {
         let before = world.nodes[node].exported();
         let request = Request::Gossip(Arc::new(digest));

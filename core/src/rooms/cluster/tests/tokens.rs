@@ -1,6 +1,7 @@
 //! Who may ask: tokens, clients and credentials.
 
 use super::*;
+use crate::limits::CREDENTIALS_MAX;
 
 /// Every request that needs a token, with the scope that it needs.
 fn protected() -> Vec<(Request, Scopes)> {
@@ -326,6 +327,27 @@ fn credentials_work_until_they_are_revoked_and_survive_a_restart() {
         code(&ask(&mut script, ADMIN, delete())),
         Some(Code::NotFound)
     );
+}
+
+#[test]
+fn full_table_of_credentials_says_what_to_do() {
+    let mut script = script(1);
+    let make = |script: &mut Script| ask(script, ADMIN, Request::MakeCredential(Ok(None)));
+    let mut made = String::new();
+    for _ in 0..CREDENTIALS_MAX {
+        match make(&mut script) {
+            Response::CredentialMade(it) => made = it.client_id,
+            other => panic!("{other:?}"),
+        }
+    }
+    let Response::Failed(failure) = make(&mut script) else {
+        panic!("one too many");
+    };
+    let text = "there are as many credentials as there may be (1024); delete one first";
+    assert_eq!((failure.code, failure.text.as_ref()), (Code::Busy, text));
+    let deleted = ask(&mut script, ADMIN, Request::DeleteCredential(made));
+    assert_eq!(deleted, Response::Deleted);
+    assert!(matches!(make(&mut script), Response::CredentialMade(_)));
 }
 
 #[test]
