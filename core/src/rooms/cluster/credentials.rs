@@ -7,9 +7,10 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use serde::{Deserialize, Serialize};
 
 use super::failure::{Code, Failure, INVALID_CLIENT};
+use super::kept::{Credential, Row};
 use super::record::Message;
 use super::tokens::{self, LIFETIME_S};
-use super::types::{Credential, CredentialListed, CredentialView, Grant, Response, Row, TokenForm};
+use super::types::{CredentialListed, CredentialView, Grant, Response, TokenForm};
 use super::wire::base64_signature;
 use super::{Bearer, Cluster, Event};
 use crate::base64url;

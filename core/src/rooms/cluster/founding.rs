@@ -4,8 +4,9 @@
 
 use super::failure::Failure;
 use super::handshake::is_member_banned;
+use super::kept::Row;
 use super::reasons::LEFT;
-use super::types::{Founding, Response, Row};
+use super::types::{Founding, Response};
 use super::{Cluster, Event};
 use crate::cx::Cx;
 

@@ -14,12 +14,13 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use super::failure::{BUSY, FULL, Failure, MISMATCH};
+use super::kept::Member;
 use super::reasons::{
     ANOTHER_KEY, BANNED, DEACTIVATED, DELETED, FORGED, LEFT, MALFORMED, MISDIRECTED, REFLECTED,
     REPEATED, SECRET,
 };
 use super::record::{Message, Record};
-use super::types::{Member, Response, Then};
+use super::types::{Response, Then};
 use super::wire::{base64_32, base64_signature, maybe_base64_32};
 use super::{Cluster, Event};
 use crate::commons::bans::BanKey;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::failure::{BUSY, EXISTS, FULL, Failure, MISMATCH, handshake};
 use super::handshake::{Hello, VERSION, Welcome, Why, same_licence, shares_secret};
+use super::kept::Member;
 use super::reasons::{ANOTHER_KEY, BANNED, FORGED, LEFT, SECRET, retold};
 use super::record::Record;
-use super::types::{AddPeer, Identity, Member, Request, Response, Then};
+use super::types::{AddPeer, Identity, Request, Response, Then};
 use super::{Cluster, Event};
 use crate::commons::address::HostAddr;
 use crate::commons::bans::BanKey;

@@ -7,8 +7,9 @@ use ed25519_dalek::{Signer as _, SigningKey};
 
 use super::failure::{Code, Failure, LAPSED};
 use super::handshake::same_licence;
+use super::kept::{Bought, LicenceName, Row};
 use super::record::Message;
-use super::types::{Bootstrap, Bootstrapped, Bought, LicenceName, Request, Response, Row, Then};
+use super::types::{Bootstrap, Bootstrapped, Request, Response, Then};
 use super::{Cluster, Event};
 use crate::config::cluster::{Licence, Scopes};
 use crate::cx::Cx;

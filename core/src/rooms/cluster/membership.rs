@@ -5,11 +5,10 @@
 
 use super::failure::{Code, Failure, NO_PEER};
 use super::handshake::is_member_banned;
+use super::kept::{Member, Own, Row, Tombstone};
 use super::reasons::LEFT;
 use super::record::Record;
-use super::types::{
-    AddPeer, Deactivated, Identity, Member, Own, PeerStatus, PeerView, Response, Row, Tombstone,
-};
+use super::types::{AddPeer, Deactivated, Identity, PeerStatus, PeerView, Response};
 use super::{Cluster, Event};
 use crate::commons::address::HostAddr;
 use crate::cx::Cx;

@@ -13,6 +13,7 @@ pub mod gossip;
 pub mod handshake;
 pub mod http;
 mod joining;
+mod kept;
 pub mod licence;
 mod membership;
 #[cfg(any(test, feature = "testing"))]
@@ -32,11 +33,11 @@ use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 
+pub use kept::{Bought, Credential, LicenceName, Member, Own, Row, Tombstone};
 pub use tokens::{Claims, LIFETIME_S};
 pub use types::{
-    AddPeer, Bootstrap, Bootstrapped, Bought, Credential, CredentialListed, CredentialView,
-    Deactivated, Founding, Grant, Identity, LicenceName, Malformed, Member, Own, PeerStatus,
-    PeerView, Request, Response, Row, Then, Timer, TokenForm, Tombstone,
+    AddPeer, Bootstrap, Bootstrapped, CredentialListed, CredentialView, Deactivated, Founding,
+    Grant, Identity, Malformed, PeerStatus, PeerView, Request, Response, Then, Timer, TokenForm,
 };
 
 use credentials::SharedCredential;

@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::handshake::Why;
-use super::types::{Credential, Member, Own, Request, Response, Row, Tombstone};
+use super::kept::{Credential, Member, Own, Row, Tombstone};
+use super::types::{Request, Response};
 use crate::commons::address::HostAddr;
 use crate::config::Config;
 use crate::config::cluster::{Cluster as Settings, Licence, Scopes};

@@ -1,6 +1,6 @@
 //! The room's rows as keys and values.
 
-use super::types::Row;
+use super::kept::Row;
 use crate::ids::PeerId;
 use crate::rows::{Record, RowError, from_json_value, json_value};
 

@@ -13,12 +13,11 @@ use crate::ids::PeerId;
 use crate::limits::MEMBERS_MAX;
 use crate::rooms::cluster::credentials::SharedCredential;
 use crate::rooms::cluster::handshake::Why;
+use crate::rooms::cluster::kept::{Bought, Credential, Member, Own, Row, Tombstone};
 use crate::rooms::cluster::licence::SignedLicence;
 use crate::rooms::cluster::membership::most_gone;
 use crate::rooms::cluster::record::Record;
-use crate::rooms::cluster::types::{
-    AddPeer, Bought, Credential, Member, Own, Request, Row, Tombstone,
-};
+use crate::rooms::cluster::types::{AddPeer, Request};
 use crate::time::Now;
 
 /// Who comes and goes with the rows of one input.

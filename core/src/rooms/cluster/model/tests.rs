@@ -14,11 +14,10 @@ use crate::input::{CallId, Caller, Listener, RequestId, Secret, VerifyId};
 use crate::limits::DELETIONS_MAX;
 use crate::rooms::cluster::failure::{FORBIDDEN, Failure, LAPSED, NO_PEER, UNAUTHORIZED};
 use crate::rooms::cluster::handshake::{Hello, VERSION, Why};
+use crate::rooms::cluster::kept::{Member, Own, Row, Tombstone};
 use crate::rooms::cluster::reasons::LEFT;
 use crate::rooms::cluster::record::Record;
-use crate::rooms::cluster::types::{
-    Founding, Malformed, Member, Own, PeerView, Request, Response, Row, Tombstone,
-};
+use crate::rooms::cluster::types::{Founding, Malformed, PeerView, Request, Response};
 use crate::secret::SecretDigest;
 use crate::slots::Slots;
 use crate::time::{Instant, Now, WallTime};
