@@ -114,7 +114,12 @@ impl Stem {
     pub fn output(&mut self, output: &Output) -> Result<(), String> {
         match output {
             Output::Call { id, request, .. } => match arrival(request) {
-                Some((transaction, false)) => self.may_show(transaction, "is spread"),
+                Some((transaction, false)) => {
+                    self.may_show(transaction, "is spread")?;
+                    // From then on everybody may know it, whatever else is waiting.
+                    self.published(kernels(transaction).into_iter());
+                    Ok(())
+                }
                 Some((transaction, true)) => {
                     self.passing.insert(*id, kernels(transaction));
                     Ok(())
