@@ -21,6 +21,9 @@ fn busy(seed: u64) -> Options {
     options.wire = [Wire::Typed, Wire::Bytes, Wire::Mangled][(seed % 3) as usize];
     options.work.pause = SECOND / 5;
     options.liars = 1;
+    // With an older release come the settings of that time, and another licence.
+    let older = "40s downgrade n2 for 10s";
+    options.more_faults.push(older.parse().expect("a fault"));
     let clusters = Clusters {
         secret: seed.is_multiple_of(2),
         sold: seed.is_multiple_of(3),

@@ -196,6 +196,12 @@ impl Clusters {
         licence_id(node % self.licences.max(1))
     }
 
+    /// The name of a licence that nodes once had.
+    #[must_use]
+    pub fn former_licence() -> String {
+        licence_id(u32::MAX)
+    }
+
     /// A licence for a node, signed by the seller.
     #[must_use]
     pub fn sell(&self, seeds: &Seeds, node: u32, expires_s: u64) -> SignedLicence {

@@ -36,7 +36,7 @@ Nodes:
   30s join n3                              exists only from then on
   30s renew n3 for 1s                      comes back with another certificate
   30s wipe n3 for 1s                       comes back with an empty disk
-  30s downgrade n3 for 1m                  runs an older release, with smaller limits
+  30s downgrade n3 for 1m                  runs an older release: smaller limits, former licence
 Disks:
   30s disk-slow n3 50ms for 1m             each write takes longer
   30s disk-stall n3 for 5s                 no write ends

@@ -12,7 +12,7 @@ use super::grin::Mint;
 use super::judge::AUDIT_EVERY;
 use super::{Event, World};
 use crate::byzantine::Liar;
-use crate::cluster::Stranger;
+use crate::cluster::{Clusters, Stranger};
 use crate::disk::{Disk, DiskFault};
 use crate::engine::Engine;
 use crate::exchange::Exchanges;
@@ -205,6 +205,10 @@ impl World {
         }
         if let Some(clusters) = &options.clusters {
             clusters.configure(&self.seeds, node, &mut config);
+            if self.hosts[node as usize].plight.old && !clusters.sold {
+                // With the older release come the settings of that time.
+                config.cluster.licence.id = Clusters::former_licence();
+            }
         }
         for variant in &options.variants {
             if variant.nodes.holds(node) {
