@@ -209,9 +209,11 @@ impl Peers {
         if let Some((key, peer)) = self.find(&info.address) {
             if peer.info.id.is_some() && peer.info.id != info.id {
                 let sessions = peer.sessions;
+                // An operator's peer is one of all networks, whatever certificate it has by now.
+                let kept = Some(peer.networks).filter(|_| peer.sticky);
                 let fresh = Peer {
                     sessions,
-                    ..Peer::new(info, networks, at)
+                    ..Peer::new(info, kept.map_or(networks, |kept| kept.union(networks)), at)
                 };
                 self.change(key, |peer| *peer = fresh);
                 self.record(journal, key);

@@ -705,6 +705,18 @@ fn the_operators_peer_comes_back_after_it_was_replaced() {
     assert_eq!(script.durable(), script.exported());
 }
 
+/// Goal: a peer that tells one network of its new certificate is not lost to the others.
+#[test]
+fn the_operators_peer_stays_in_every_network_under_another_certificate() {
+    let (mut script, _) = with_peer(|config| config.chains = 1);
+    let renewed = PeerInfo::new(Some(cert(9).fingerprint), addr(2));
+    script.ask(peer_caller(9), put_peer(CUT, renewed.clone()));
+    for network in [CUT, NetworkId::Mempool(0)] {
+        assert_eq!(script.listed(network), [renewed.clone()], "{network:?}");
+    }
+    assert_eq!(script.durable(), script.exported());
+}
+
 #[test]
 fn a_nameless_peer_is_pinned_at_first_contact_on_development_only() {
     for (network, trust) in [
